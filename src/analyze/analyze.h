@@ -1,0 +1,58 @@
+// Findings about a mesh, and the explanation of one request. Pure.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/diagnostics.h"
+#include "model/mesh.h"
+#include "runtime/decide.h"
+#include "translate/translate.h"
+
+namespace lateen::analyze {
+
+// All findings of a mesh: the cautions of Istio and of the tutorial. Sorted by file, line, code.
+// `objects`: everything that was read, accepted or not; `compat` decides which cautions hold.
+std::vector<Diagnostic> analyze(const model::Mesh& mesh, translate::Compat compat);
+
+struct ExplainRequest {
+  std::string method = "GET";
+  std::string url;                                        // "http://reviews:9080/reviews/1"
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::uint64_t random = 0;
+};
+
+// The live state of an endpoint, when a running mesh is asked.
+struct EndpointState {
+  std::string address;
+  bool healthy = true;
+  std::string why;                                        // "ejected, 57 s left"
+};
+using EndpointStates = std::map<std::string, std::vector<EndpointState>>;  // by cluster name
+
+// Text for people and JSON for programs from the same structure.
+struct Explanation {
+  struct Rule {
+    Origin origin;
+    std::string name;
+    bool taken = false;
+    std::string why;                                      // the first predicate that failed, or why it was left out
+  };
+  struct Setting { std::string name, value; Origin origin; std::string note; };
+  std::string view, host, route_table, virtual_host, outcome, cluster, subset;
+  std::vector<Rule> rules;
+  std::vector<std::pair<std::string, std::string>> destinations;  // cluster, share "90/100 = 90 %"
+  std::vector<EndpointState> endpoints;
+  std::vector<Setting> settings;                          // timeout, tries, faults, limits: each with where it came from
+  std::vector<std::string> notes;
+};
+
+Explanation explain(const model::Mesh& mesh, const translate::Translation& translation,
+                    const runtime::Snapshot& snapshot, const translate::View& view, const ExplainRequest& request,
+                    const EndpointStates& states);
+std::string to_text(const Explanation& explanation, bool colour);
+std::string to_json(const Explanation& explanation);
+
+}  // namespace lateen::analyze

@@ -1,0 +1,34 @@
+// Reading manifests: text in, objects and problems out. Pure. Every problem carries file:line:column, object and field.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/diagnostics.h"
+#include "model/mesh.h"
+
+namespace lateen::model {
+
+struct Ignored {                     // a document of a kind that is not ours (Deployment is refused, not ignored)
+  std::string api_version, kind, name;
+  Origin origin;
+};
+
+struct ReadResult {
+  std::vector<ObjectPtr> objects;
+  std::vector<Diagnostic> problems;  // errors: the document they are in gave no object. Warnings: it did
+  std::vector<Ignored> ignored;
+};
+
+// `file` is the name shown in messages. One bad document does not hide the good ones beside it.
+ReadResult read_manifests(std::string_view text, std::string_view file);
+
+// Istio's mesh.yaml.
+struct ReadMeshConfig {
+  MeshConfig config;
+  std::vector<Diagnostic> problems;
+};
+ReadMeshConfig read_mesh_config(std::string_view text, std::string_view file, const MeshConfig& base);
+
+}  // namespace lateen::model

@@ -1,0 +1,53 @@
+// decide(): where one request goes. The only place in the program where a request is matched against routes; the proxy
+// asks for the answer, `lateen explain` and `lateen test` ask for the reasons too.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/headers.h"
+#include "runtime/snapshot.h"
+
+namespace lateen::runtime {
+
+// What a match can look at. `path` is already normalised by the connection manager's settings.
+struct RequestView {
+  std::string_view method;
+  std::string_view scheme;
+  std::string_view authority;
+  std::string_view path;                 // with query
+  const http::HeaderMap* headers = nullptr;
+};
+
+// Why a route did or did not take the request; in the order in which they were looked at.
+struct Reason {
+  const Route* route = nullptr;          // lives as long as the virtual host
+  bool matched = false;
+  std::string predicate;                 // the first predicate that failed: "header end-user exact \"jason\""
+  std::string actual;                    // what the request had: "absent", "\"bob\""
+};
+
+enum class Outcome : std::uint8_t { kForward, kDirectResponse, kRedirect, kNoVirtualHost, kNoRoute, kUnsupported };
+
+struct Decision {
+  Outcome outcome = Outcome::kNoVirtualHost;
+  std::shared_ptr<const VirtualHost> virtual_host;   // keeps `route` alive; this is what a request pins
+  const Route* route = nullptr;
+  const WeightedCluster* cluster = nullptr;          // for kForward
+};
+
+// `random` chooses among weighted clusters and runtime fractions: the same request with the same number gets the same
+// answer. `reasons` may be null: traffic does not pay for them.
+Decision decide(const RouteTable& table, const RequestView& request, std::uint64_t random,
+                std::vector<Reason>* reasons = nullptr);
+
+// The virtual host that serves `authority`, or null.
+const std::shared_ptr<const VirtualHost>* find_virtual_host(const RouteTable& table, std::string_view authority);
+
+// The plain reference of the property test: walks every route in order. Same answer as decide(), by other means.
+const Route* match_linear(const VirtualHost& host, const RequestView& request, std::uint64_t random);
+
+}  // namespace lateen::runtime

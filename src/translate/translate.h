@@ -1,0 +1,62 @@
+// translate(): the accepted model in, Envoy xDS out, for one view. Pure; without memory.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "model/mesh.h"
+#include "xds/resources.h"
+
+namespace lateen::translate {
+
+enum class Compat { kLateen, kIstio };
+
+// Who asks. Routing in Istio depends on it (sourceLabels, namespaces, exportTo, DestinationRule lookup).
+struct View {
+  enum class Kind { kSidecar, kRouter };
+  Kind kind = Kind::kSidecar;
+  std::string name;                            // workload name, "sleep"; or the gateway's
+  std::string namespace_ = "default";
+  std::map<std::string, std::string> labels;
+  std::vector<std::string> addresses;          // the workload's own IPs, if any
+
+  bool operator==(const View&) const = default;
+  auto operator<=>(const View&) const = default;
+};
+
+// A rule of the user that did not become a route for this view, and why.
+struct LeftOut {
+  enum class Why { kLosesToOlder, kOtherSource, kOtherPort, kOtherGateway, kBehindCatchAll, kNotExported, kUnknownHost, kOther };
+  Why why = Why::kOther;
+  Origin rule;                                 // file:line of the rule
+  Origin because_of;                           // the winner, or the catch-all; empty if none
+  std::string text;                            // "sourceLabels app=reviews does not select sleep"
+  std::string host;                            // the host that it is about, as an FQDN
+};
+
+// Where a generated thing came from. Key: "route/<route table>/<virtual host>/<index>" or "cluster/<name>"; field is
+// what was set ("timeout", "retries", "weight[1]") or "" for the whole.
+struct ProvenanceKey {
+  std::string resource;
+  std::string field;
+  auto operator<=>(const ProvenanceKey&) const = default;
+};
+using Provenance = std::map<ProvenanceKey, Origin>;
+
+struct Translation {
+  xds::Resources resources;
+  Provenance provenance;
+  std::vector<LeftOut> left_out;
+};
+
+struct Options {
+  Compat compat = Compat::kLateen;
+};
+
+Translation translate(const model::Mesh& mesh, const View& view, const Options& options);
+
+}  // namespace lateen::translate
