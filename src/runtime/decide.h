@@ -8,19 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "http/headers.h"
 #include "runtime/snapshot.h"
 
 namespace lateen::runtime {
-
-// What a match can look at. `path` is already normalised by the connection manager's settings.
-struct RequestView {
-  std::string_view method;
-  std::string_view scheme;
-  std::string_view authority;
-  std::string_view path;                 // with query
-  const http::HeaderMap* headers = nullptr;
-};
 
 // Why a route did or did not take the request; in the order in which they were looked at.
 struct Reason {
