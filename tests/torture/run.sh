@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# make torture: the three suites against build/lateen. Arguments go to run.py.
+set -euo pipefail
+cd "$(dirname "$0")"
+exec python3 run.py "$@"

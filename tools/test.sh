@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# All tests. Each step is timed; a step that cannot run here says why. Fails at the end if any step failed.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+jobs=${JOBS:-$(nproc)}
+failed=()
+skipped=()
+started=$SECONDS
+
+step() {  # name, command...
+  local name=$1 begin=$SECONDS
+  shift
+  printf '\n=== %s\n' "$name"
+  if "$@"; then
+    printf '=== %s: ok (%d s)\n' "$name" $((SECONDS - begin))
+  else
+    printf '=== %s: FAILED (%d s)\n' "$name" $((SECONDS - begin))
+    failed+=("$name")
+  fi
+}
+skip() {
+  printf '\n=== %s: skipped: %s\n' "$1" "$2"
+  skipped+=("$1: $2")
+}
+
+preset() {  # preset, targets...
+  local name=$1
+  shift
+  cmake --preset "$name" >"build/configure-$name.log" 2>&1 || { cat "build/configure-$name.log"; return 1; }
+  cmake --build --preset "$name" -j "$jobs" ${1:+--target "$@"}
+}
+
+unit_asan() { preset dev && ctest --preset dev -j "$jobs"; }
+tsan() {
+  local tests=(net_test stream_test proxy_test)
+  preset tsan "${tests[@]}" || return 1
+  local test
+  for test in "${tests[@]}"; do TSAN_OPTIONS=halt_on_error=1 "build/tsan/$test" --gtest_brief=1 || return 1; done
+}
+fuzz() {
+  preset fuzz || return 1
+  local source name
+  for source in tests/fuzz/*_fuzz.cc; do
+    name=$(basename "$source" .cc)
+    mkdir -p "build/fuzz/corpus/$name"
+    "build/fuzz/$name" -max_total_time="${FUZZ_SECONDS:-20}" -rss_limit_mb=1024 -timeout=10 -print_final_stats=0 -verbosity=0 \
+      "build/fuzz/corpus/$name" $( [ -d "tests/fuzz/corpus/$name" ] && echo "tests/fuzz/corpus/$name") || return 1
+  done
+}
+end_to_end() { LATEEN=$root/build/lateen python3 -m pytest -q -p no:cacheprovider tests/e2e; }
+
+"$root/tools/setup.sh" test || exit 1
+step "layers" python3 tools/check_layers.py src
+step "unit, golden and simulation under ASan and UBSan" unit_asan
+step "end to end" end_to_end
+step "torture, short form" tests/torture/run.sh --short
+step "workers and snapshots under TSan" tsan
+if command -v clang++-19 >/dev/null; then step "fuzzing, ${FUZZ_SECONDS:-20} s a target" fuzz; else skip "fuzzing" "no clang++-19"; fi
+
+printf '\n=== %d s in all\n' $((SECONDS - started))
+for line in "${skipped[@]}"; do echo "skipped: $line"; done
+if [ ${#failed[@]} -gt 0 ]; then
+  for line in "${failed[@]}"; do echo "FAILED: $line"; done
+  exit 1
+fi
+echo "all passed"
