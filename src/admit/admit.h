@@ -23,7 +23,7 @@ enum class Standing {
 struct Status {
   Standing standing = Standing::kInEffect;
   std::string reason;                 // for people: "waits for subset v2 of reviews: no DestinationRule defines it"
-  Origin because_of;                  // the winner
+  Origin because_of;                  // kNotInEffect: the winner; kPending: the field that waits
   bool last_good_serves = false;      // kPending or kRefused: an earlier version is still in effect
 };
 
