@@ -12,7 +12,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LATEEN = os.environ.get("LATEEN", str(ROOT / "build" / "lateen"))
-DATA = pathlib.Path(__file__).resolve().parent / "data"
+DATA = ROOT / "examples" / "tutorial"
 
 
 def until(fact, seconds=10, what="a fact"):
