@@ -6,9 +6,7 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -38,8 +36,9 @@ std::string_view header_name(HeaderId id);
 class HeaderMap {
  public:
   HeaderMap() = default;
-  HeaderMap(HeaderMap&&) noexcept = default;
-  HeaderMap& operator=(HeaderMap&&) noexcept = default;
+  HeaderMap(HeaderMap&& other) noexcept;
+  HeaderMap& operator=(HeaderMap&& other) noexcept;
+  ~HeaderMap();                                     // what was allocated goes to a bounded list of the thread
   HeaderMap(const HeaderMap&) = delete;             // copies are explicit: see copy()
   HeaderMap& operator=(const HeaderMap&) = delete;
 
@@ -54,6 +53,11 @@ class HeaderMap {
   void set(HeaderId id, std::string_view value);
   std::size_t remove(std::string_view name);  // how many were removed
   std::size_t remove(HeaderId id);
+  // Removes every field for which `predicate(const Header&)` is true.
+  template <class Predicate>
+  std::size_t remove_if(Predicate predicate) {
+    return std::erase_if(fields_, predicate);
+  }
 
   // The first field of that name.
   std::optional<std::string_view> get(std::string_view name) const;
@@ -66,15 +70,21 @@ class HeaderMap {
   bool empty() const { return fields_.empty(); }
   void clear();
   HeaderMap copy() const;  // every byte in the copy's own arena
+  // For parsers whose region of bytes has moved while the map was being filled: every view into [from, from + size)
+  // becomes one into the bytes at `to`.
+  void rebase(const char* from, std::size_t size, const char* to);
 
  private:
+  struct Block;
+  struct Storage;
+
   std::string_view keep(std::string_view bytes);  // into the arena; stable until clear()
+  void push(std::string_view name, std::string_view value, HeaderId id);
+  void release();
 
   std::vector<Header> fields_;
-  // Blocks never move, so views stay valid when the map grows or is moved.
-  struct Block;
-  struct ArenaDelete { void operator()(Block* first) const; };
-  std::unique_ptr<Block, ArenaDelete> arena_;
+  // Blocks never move, so views stay valid when the map grows or is moved. The first in the list is the one in use.
+  Block* arena_ = nullptr;
 };
 
 }  // namespace lateen::http
