@@ -1,0 +1,98 @@
+#include "xds/messages.h"
+
+#include <google/protobuf/any.pb.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/util/json_util.h>
+
+#include <limits>
+#include <memory>
+
+#include "envoy/config/cluster/v3/cluster.pb.h"
+#include "envoy/config/endpoint/v3/endpoint.pb.h"
+#include "envoy/config/listener/v3/listener.pb.h"
+#include "envoy/config/route/v3/route.pb.h"
+
+namespace lateen::xds {
+namespace {
+
+namespace pb = google::protobuf;
+namespace routes = envoy::config::route::v3;
+
+// The four resource types are found by name in the registry of linked messages: keep the linker from dropping them.
+const pb::Descriptor* find_type(std::string_view type_url) {
+  [[maybe_unused]] static const pb::Descriptor* const linked[] = {
+      envoy::config::cluster::v3::Cluster::descriptor(),
+      envoy::config::endpoint::v3::ClusterLoadAssignment::descriptor(),
+      envoy::config::listener::v3::Listener::descriptor(), routes::RouteConfiguration::descriptor()};
+  const std::size_t slash = type_url.rfind('/');
+  const std::string name(slash == std::string_view::npos ? type_url : type_url.substr(slash + 1));
+  return pb::DescriptorPool::generated_pool()->FindMessageTypeByName(name);
+}
+
+void append_varint(std::string& out, std::uint64_t value) {
+  while (value >= 0x80) {
+    out.push_back(static_cast<char>((value & 0x7f) | 0x80));
+    value >>= 7;
+  }
+  out.push_back(static_cast<char>(value));
+}
+
+}  // namespace
+
+std::string serialize(const pb::Message& message) {
+  std::string out;
+  {
+    pb::io::StringOutputStream stream(&out);
+    pb::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&coded);
+  }
+  return out;
+}
+
+ResourcePtr make_resource(std::string name, const pb::Message& message) {
+  std::string bytes = serialize(message);
+  const std::uint64_t hash = content_hash(bytes);
+  return std::make_shared<const Resource>(Resource{std::move(name), std::move(bytes), hash});
+}
+
+void pack(const pb::Message& message, pb::Any& out) {
+  out.set_type_url("type.googleapis.com/" + message.GetDescriptor()->full_name());
+  out.set_value(serialize(message));
+}
+
+std::string route_configuration_bytes(const RouteConfigurationParts& parts) {
+  // Protobuf fields may come in any order and repeated ones one by one: the whole is its parts put end to end.
+  constexpr std::uint64_t kLengthDelimited = 2;
+  constexpr std::uint64_t kTag = std::uint64_t{routes::RouteConfiguration::kVirtualHostsFieldNumber} << 3 | kLengthDelimited;
+  std::string out = parts.shell ? parts.shell->bytes : std::string();
+  for (const ResourcePtr& host : parts.virtual_hosts) {
+    append_varint(out, kTag);
+    append_varint(out, host->bytes.size());
+    out += host->bytes;
+  }
+  return out;
+}
+
+Result<std::string> to_json(const pb::Message& message, JsonStyle style) {
+  pb::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  options.add_whitespace = style == JsonStyle::kIndented;
+  std::string out;
+  const auto status = pb::util::MessageToJsonString(message, &out, options);
+  if (!status.ok()) return fail(ErrorCode::kProtocol, message.GetTypeName() + ": " + status.ToString());
+  return out;
+}
+
+Result<std::string> resource_json(std::string_view type_url, std::string_view bytes, JsonStyle style) {
+  const pb::Descriptor* type = find_type(type_url);
+  if (type == nullptr) return fail(ErrorCode::kProtocol, "unknown message type " + std::string(type_url));
+  const std::unique_ptr<pb::Message> message(pb::MessageFactory::generated_factory()->GetPrototype(type)->New());
+  if (bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max()) ||
+      !message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return fail(ErrorCode::kProtocol, "bytes are not a " + type->full_name());
+  return to_json(*message, style);
+}
+
+}  // namespace lateen::xds
