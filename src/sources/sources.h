@@ -1,6 +1,8 @@
-// Where objects come from, joined into one candidate: files that are followed, and what was applied to the mesh.
+// Where objects come from, joined into one candidate: files that are followed, what was applied to the mesh, and the
+// workloads that are registered for as long as they live.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -14,18 +16,30 @@
 
 namespace lateen::sources {
 
-// Follows files and directories (recursively; *.yaml, *.yml, *.json): atomic renames, in-place edits, new and removed
-// files alike. Needs a loop for inotify; changes are gathered for a few milliseconds and a half-written file is read
-// again when it is complete. Never loses the last good content of a file that became unreadable.
+// What is more is refused, with a problem that names the file or the folder.
+inline constexpr std::size_t kFilesMax = 10'000;
+inline constexpr std::size_t kFileBytesMax = 16 * 1024 * 1024;
+inline constexpr int kFolderDepthMax = 16;
+
+// When an object was first seen; kept over restarts by who owns the mesh, so that who is older stays the same.
+using FirstSeen = std::map<model::Key, WallTime>;
+
+// Follows files and directories (recursively; *.yaml, *.yml, *.json; names that begin with a dot are not looked at):
+// atomic renames, in-place edits, new and removed files alike. Changes are gathered for a few milliseconds. A file that
+// lost documents or became unreadable is believed only when it stays so for kSettle: an editor may be half-way through.
 class Directory {
  public:
   struct File {
-    std::string path;                      // as the user named it
-    model::ReadResult content;
+    std::string path;                      // as the user named it, or below the folder that the user named
+    model::ReadResult content;             // objects have meta.created: as written, or when they were first seen
   };
-  // `on_change` is called on the loop, after the first full read (inside open()) never.
+  static constexpr Duration kGather = std::chrono::milliseconds(5);
+  static constexpr Duration kSettle = std::chrono::milliseconds(50);
+
+  // Reads everything once; fails only where a named path does not exist. `on_change` is called on the loop, never from
+  // inside open().
   static Result<std::unique_ptr<Directory>> open(net::Loop& loop, std::vector<std::string> paths,
-                                                 std::function<void()> on_change);
+                                                 std::function<void()> on_change, FirstSeen first_seen = {});
   virtual ~Directory() = default;
   virtual const std::map<std::string, File>& files() const = 0;
 };
@@ -37,10 +51,16 @@ class AppliedStore {
   static Result<std::unique_ptr<AppliedStore>> open(const std::string& directory);
   virtual ~AppliedStore() = default;
   virtual const std::map<model::Key, model::ObjectPtr>& objects() const = 0;
-  // Durable when it returns. Keeps the creation time of an object that is there already.
+  // Durable when it returns. Keeps the creation time of an object that is there already; a new one must bring its own
+  // (meta.created). `file` of the stored object is empty.
   virtual Result<void> put(const model::ObjectPtr& object) = 0;
+  // Gives an object another creation time, and with it another place in the order of precedence.
+  virtual Result<void> set_created(const model::Key& key, WallTime created) = 0;
   virtual Result<bool> remove(const model::Key& key) = 0;   // false: was not there
   virtual std::vector<Diagnostic> problems() const = 0;     // of stored files that could not be read
 };
+
+// `object` with that creation time; itself where it has one already.
+model::ObjectPtr with_created(const model::ObjectPtr& object, WallTime created);
 
 }  // namespace lateen::sources
