@@ -25,6 +25,7 @@ enum class Outcome : std::uint8_t { kForward, kDirectResponse, kRedirect, kNoVir
 struct Decision {
   Outcome outcome = Outcome::kNoVirtualHost;
   std::shared_ptr<const VirtualHost> virtual_host;   // keeps `route` alive; this is what a request pins
+  // Null for kNoVirtualHost and kNoRoute. For a virtual host that wants TLS: a redirect to https that belongs to nobody.
   const Route* route = nullptr;
   const WeightedCluster* cluster = nullptr;          // for kForward
 };

@@ -56,9 +56,12 @@ class Regex {
   void substitute(std::string_view text, std::string_view rewrite, std::string& out) const;
   // Errors: `rewrite` names a group that the pattern has not.
   Result<void> check_rewrite(std::string_view rewrite) const;
+  // What every text that matches begins with, as far as that is easily known; often "".
+  std::string required_prefix() const;
   const std::string& pattern() const;
 
  private:
+  static constexpr std::size_t kRequiredPrefixBytesMax = 64;
   explicit Regex(std::shared_ptr<const re2::RE2> program) : program_(std::move(program)) {}
   std::shared_ptr<const re2::RE2> program_;  // never null
 };

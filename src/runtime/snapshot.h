@@ -154,15 +154,25 @@ struct VirtualHost {
   std::uint64_t content_hash = 0;
 };
 
+// Lower-case domain (or its part without "*") -> position in RouteTable::virtual_hosts. Found without making a string.
+struct DomainHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+};
+using DomainMap = std::unordered_map<std::string, std::uint32_t, DomainHash, std::equal_to<>>;
+// Domains with a "*" at one end, by the length of the rest, longest first: one hash look-up for each length in use.
+using WildcardDomains = std::map<std::size_t, DomainMap, std::greater<>>;
+
 // envoy.config.route.v3.RouteConfiguration: exact domains by hash, then "*.suffix" longest first, then "prefix.*",
 // then "*". The port of the Host header is ignored where ignore_port_in_host_matching is set.
 struct RouteTable {
   std::string name;
   std::vector<std::shared_ptr<const VirtualHost>> virtual_hosts;
-  std::unordered_map<std::string, std::uint32_t> exact;                   // lower-case domain -> virtual_hosts
-  std::vector<std::pair<std::string, std::uint32_t>> suffixes, prefixes;  // longest first
+  DomainMap exact;
+  WildcardDomains suffixes, prefixes;
   std::optional<std::uint32_t> any;
   bool ignore_port = false;
+  std::uint64_t content_hash = 0;                // of the shell and of all virtual hosts; 0: something was refused
   std::vector<HeaderOperation> request_headers;
   std::vector<HeaderOperation> response_headers;
 };

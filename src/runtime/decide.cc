@@ -1,0 +1,144 @@
+#include "runtime/decide.h"
+
+#include <algorithm>
+#include <array>
+
+#include "runtime/path_index.h"
+
+namespace lateen::runtime {
+namespace {
+
+// A DNS name has at most 255 bytes; longer hosts go another, slower way.
+constexpr std::size_t kHostBytesInline = 512;
+
+constexpr char to_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// "host:80" and "[::1]:80" without the port.
+std::string_view without_port(std::string_view authority) {
+  const std::size_t colon = authority.rfind(':');
+  if (colon == std::string_view::npos) return authority;
+  const std::string_view host = authority.substr(0, colon), port = authority.substr(colon + 1);
+  const bool digits = std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
+  // An IPv6 address without brackets has no port.
+  const bool bare_v6 = host.find(':') != std::string_view::npos && !host.ends_with(']');
+  return digits && !bare_v6 ? host : authority;
+}
+
+std::optional<std::uint32_t> find_domain(const RouteTable& table, std::string_view host) {
+  if (const auto it = table.exact.find(host); it != table.exact.end()) return it->second;
+  // The "*" stands for at least one byte, as in Envoy.
+  for (const auto& [length, domains] : table.suffixes) {
+    if (length >= host.size()) continue;
+    if (const auto it = domains.find(host.substr(host.size() - length)); it != domains.end()) return it->second;
+  }
+  for (const auto& [length, domains] : table.prefixes) {
+    if (length >= host.size()) continue;
+    if (const auto it = domains.find(host.substr(0, length)); it != domains.end()) return it->second;
+  }
+  return table.any;
+}
+
+std::optional<std::uint32_t> find_lower_case(const RouteTable& table, std::string_view host) {
+  if (host.size() > kHostBytesInline) {
+    std::string lowered(host);
+    std::transform(lowered.begin(), lowered.end(), lowered.begin(), to_lower);
+    return find_domain(table, lowered);
+  }
+  std::array<char, kHostBytesInline> lowered;
+  std::transform(host.begin(), host.end(), lowered.begin(), to_lower);
+  return find_domain(table, {lowered.data(), host.size()});
+}
+
+const Route* match_indexed(const VirtualHost& host, const RequestView& request, std::uint64_t random) {
+  const std::string_view path = path_without_query(request.path);
+  PathIndex::Candidates candidates;
+  host.index->find(path, candidates);
+  for (std::uint32_t number = candidates.next(); number != PathIndex::Candidates::kNone; number = candidates.next()) {
+    const Route& route = host.routes[number];
+    if (route.match.path_kind == RouteMatch::PathKind::kRegex && !route.match.regex->full_match(path)) continue;
+    if (route.match.rest_matches(request, random)) return &route;
+  }
+  return nullptr;
+}
+
+const Route* match_explained(const VirtualHost& host, const RequestView& request, std::uint64_t random,
+                             std::vector<Reason>& reasons) {
+  for (const Route& route : host.routes) {
+    std::optional<Mismatch> mismatch = route.match.mismatch(request, random);
+    if (!mismatch) {
+      reasons.push_back({&route, true, route.match.describe(), ""});
+      return &route;
+    }
+    reasons.push_back({&route, false, std::move(mismatch->predicate), std::move(mismatch->actual)});
+  }
+  return nullptr;
+}
+
+const WeightedCluster* pick_cluster(const Forward& forward, std::uint64_t random) {
+  if (forward.clusters.size() == 1) return &forward.clusters.front();
+  std::uint64_t left = random % forward.weight_total;
+  for (const WeightedCluster& cluster : forward.clusters) {
+    if (left < cluster.weight) return &cluster;
+    left -= cluster.weight;
+  }
+  LATEEN_CHECK(false && "weight_total is the sum of the weights");
+  return nullptr;
+}
+
+// What a virtual host with require_tls answers to plain HTTP.
+const Route& redirect_to_https() {
+  static const Route kRoute = [] {
+    Route route;
+    Redirect redirect;
+    redirect.https_redirect = true;
+    route.action = redirect;
+    return route;
+  }();
+  return kRoute;
+}
+
+}  // namespace
+
+const std::shared_ptr<const VirtualHost>* find_virtual_host(const RouteTable& table, std::string_view authority) {
+  const std::optional<std::uint32_t> found =
+      find_lower_case(table, table.ignore_port ? without_port(authority) : authority);
+  return found ? &table.virtual_hosts[*found] : nullptr;
+}
+
+const Route* match_linear(const VirtualHost& host, const RequestView& request, std::uint64_t random) {
+  if (request.path.empty()) return nullptr;
+  for (const Route& route : host.routes)
+    if (route.match.matches(request, random)) return &route;
+  return nullptr;
+}
+
+Decision decide(const RouteTable& table, const RequestView& request, std::uint64_t random, std::vector<Reason>* reasons) {
+  Decision decision;
+  const std::shared_ptr<const VirtualHost>* host = find_virtual_host(table, request.authority);
+  if (host == nullptr) return decision;
+  decision.virtual_host = *host;
+  decision.outcome = Outcome::kNoRoute;
+  if ((*host)->require_tls && request.scheme != "https") {
+    decision.outcome = Outcome::kRedirect;
+    decision.route = &redirect_to_https();
+    return decision;
+  }
+  // A CONNECT has no path, and no route of ours asks for one.
+  if (request.path.empty()) return decision;
+  decision.route = reasons == nullptr ? match_indexed(**host, request, random)
+                                      : match_explained(**host, request, random, *reasons);
+  if (decision.route == nullptr) return decision;
+  decision.outcome = std::visit(Overloaded{
+                                    [&](const Forward& forward) {
+                                      decision.cluster = pick_cluster(forward, random);
+                                      return Outcome::kForward;
+                                    },
+                                    [](const DirectResponse&) { return Outcome::kDirectResponse; },
+                                    [](const Redirect&) { return Outcome::kRedirect; },
+                                    [](const Unsupported&) { return Outcome::kUnsupported; },
+                                },
+                                decision.route->action);
+  return decision;
+}
+
+}  // namespace lateen::runtime

@@ -1,0 +1,99 @@
+// PathIndex: which routes of a virtual host may take a path, in the order of the routes.
+//
+// Exact paths are found by hash, prefixes by one walk over a compressed trie, so the cost depends on the path and not on
+// the number of routes. A regex stands in the trie under the literal text that it must begin with, and is run only if no
+// route before it took the request. Routes that differ in headers alone share a path and are tried in order.
+//
+//                 "/"  [7]                      a node holds the routes whose prefix ends there, ascending;
+//              /        \                       the walk for "/api/v2/x" meets [7], [2, 5] and [3]:
+//        "api/" [2, 5]  "static" [4]            Candidates merges these lists by route number
+//          |
+//        "v2" [3]
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace lateen::runtime {
+
+struct Route;
+
+class PathIndex {
+ public:
+  // The numbers of the routes are their positions in `routes`.
+  static std::shared_ptr<const PathIndex> build(std::span<const Route> routes);
+
+  // Ascending runs of route numbers, merged as they are asked for.
+  class Candidates {
+   public:
+    static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+    // The next route number, greater than the one before; kNone at the end.
+    std::uint32_t next();
+
+   private:
+    friend class PathIndex;
+    struct Run {
+      const std::uint32_t* begin = nullptr;
+      const std::uint32_t* end = nullptr;
+    };
+    void add(std::span<const std::uint32_t> run);
+
+    // More prefixes of one path than this are rare; only then is memory taken.
+    static constexpr std::size_t kInlineRuns = 12;
+    std::array<Run, kInlineRuns> runs_;
+    std::size_t size_ = 0;
+    std::vector<Run> more_;
+  };
+
+  // Every route whose path predicate matches `path` (without query) is among the candidates. Of the others, only a
+  // regex may be there: the caller still has to run it.
+  void find(std::string_view path, Candidates& candidates) const;
+
+ private:
+  using List = std::vector<std::uint32_t>;
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+  struct FoldedHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const;
+  };
+  struct FoldedEqual {
+    using is_transparent = void;
+    bool operator()(std::string_view a, std::string_view b) const;
+  };
+
+  // A compressed trie over prefixes; kFolded compares without case and holds its labels in lower case.
+  class Trie {
+   public:
+    void insert(std::string_view prefix, std::uint32_t route, bool whole_segments);
+    template <bool kFolded>
+    void find(std::string_view path, Candidates& candidates) const;
+    bool empty() const { return nodes_.empty(); }
+
+   private:
+    struct Node {
+      std::string label;
+      List routes;                                             // the prefix ends here
+      List whole_segments;                                     // ... and the path must end or go on with '/'
+      std::vector<std::pair<char, std::uint32_t>> children;    // by first byte, sorted
+    };
+    std::uint32_t child(std::uint32_t node, char first) const;  // kNoNode: none
+    void split(std::uint32_t node, std::size_t length);
+    static constexpr std::uint32_t kNoNode = ~std::uint32_t{0};
+    std::vector<Node> nodes_;  // [0] is the root, with an empty label
+  };
+
+  std::unordered_map<std::string, List, Hash, std::equal_to<>> exact_;
+  std::unordered_map<std::string, List, FoldedHash, FoldedEqual> folded_exact_;
+  Trie prefixes_, folded_prefixes_;
+};
+
+}  // namespace lateen::runtime
