@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <sys/uio.h>
 
 #include "base/result.h"
@@ -82,11 +83,14 @@ class SocketEvents {
   virtual void on_socket_error(int error) = 0;  // connect failed, or the socket died; last event of this socket
 };
 
-// A non-blocking stream socket. Destroying it closes it (with whatever linger the kernel gives).
+// A non-blocking stream socket. Destroying it closes it (with whatever linger the kernel gives); it may be destroyed from
+// inside any of its own callbacks. After the peer's reset the owner gets on_readable first (so that what had arrived can
+// be read), then on_socket_error unless a read has already returned the error.
 class Socket {
  public:
   virtual ~Socket() = default;
-  // Attaches or moves the receiver of events; null detaches. Events that were pending are delivered again.
+  // Attaches or moves the receiver of events; null detaches. Events that were pending are delivered again, after the
+  // current event.
   virtual void set_events(SocketEvents* events) = 0;
   virtual IoResult read(std::span<std::byte> into) = 0;
   virtual IoResult readv(std::span<const iovec> into) = 0;
@@ -120,7 +124,8 @@ struct ListenOptions {
   bool reuse_port = false;   // share the port between workers (and, on request, with another process)
   bool exclusive = true;     // refuse a port that another process is listening on (kConflict)
   int backlog = 4096;
-  bool transparent_freebind = false;
+  bool transparent_freebind = false;  // bind addresses that this machine does not have (yet)
+  std::uint32_t unix_mode = 0600;     // permissions of a unix socket's file
 };
 
 // Work handed to a loop from another thread.
@@ -132,7 +137,9 @@ class Mailbox {
 
 class Loop {
  public:
-  virtual ~Loop() = default;
+  virtual ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
 
   Time now() const { return now_; }            // cached: the time at which the current event was delivered
   virtual WallTime wall_now() const = 0;        // cached likewise
@@ -150,6 +157,11 @@ class Loop {
   virtual std::unique_ptr<Socket> connect(const Address& to, SocketEvents& events, const Address& bind_to = {}) = 0;
   virtual Result<std::unique_ptr<ListenSocket>> listen(const Address& at, const ListenOptions& options,
                                                        ListenSocketEvents& events) = 0;
+  // Takes over a listening socket that was opened elsewhere (lateen exec, hot restart); the loop owns `fd` from the call
+  // on, also when it fails. A loop without file descriptors answers kUnsupported.
+  virtual Result<std::unique_ptr<ListenSocket>> adopt_listener(int fd, ListenSocketEvents& events);
+  // The same for a connected stream socket.
+  virtual Result<std::unique_ptr<Socket>> adopt_socket(int fd);
   virtual Mailbox& mailbox() = 0;
   // Runs `work` after the callbacks of this round of events, before the loop sleeps again: where a connection that
   // destroyed itself is deleted, and where gathered writes are flushed.
