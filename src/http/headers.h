@@ -5,6 +5,7 @@
 // small id, so that has/get/remove of those is a compare of bytes and not of strings.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -45,6 +46,7 @@ class HeaderMap {
   // The bytes of `name` and `value` must outlive the map or the next clear().
   void add_reference(std::string_view name, std::string_view value);
   void add_reference(HeaderId id, std::string_view value);
+  void add_reference(const Header& field) { push(field.name, field.value, field.id); }  // its id is header_id(name)
   // Copies the bytes into the map's arena.
   void add(std::string_view name, std::string_view value);
   void add(HeaderId id, std::string_view value);

@@ -1,0 +1,211 @@
+#include "http/h1_fields.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "base/result.h"
+
+namespace lateen::http {
+
+namespace {
+
+constexpr std::size_t index(char c) { return static_cast<unsigned char>(c); }
+
+// The lower-case form of a tchar (RFC 9110, section 5.6.2); 0 for every other byte.
+constexpr std::array<char, 256> make_name_bytes() {
+  std::array<char, 256> table{};
+  for (char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")) table[index(c)] = c;
+  for (char c = 'A'; c <= 'Z'; ++c) table[index(c)] = static_cast<char>(c - 'A' + 'a');
+  return table;
+}
+
+constexpr std::array<bool, 256> make_value_bytes() {
+  std::array<bool, 256> table{};
+  for (std::size_t byte = 0x20; byte < 256; ++byte) table[byte] = byte != 0x7f;
+  table[index('\t')] = true;
+  return table;
+}
+
+constexpr std::array<char, 256> kNameBytes = make_name_bytes();
+constexpr std::array<bool, 256> kValueBytes = make_value_bytes();
+
+bool is_space(char c) { return c == ' ' || c == '\t'; }
+
+}  // namespace
+
+bool is_token(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return kNameBytes[index(c)] != 0; });
+}
+
+bool is_field_value(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return kValueBytes[index(c)]; });
+}
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+bool equals_ignoring_case(std::string_view text, std::string_view lower_case) {
+  return std::equal(text.begin(), text.end(), lower_case.begin(), lower_case.end(),
+                    [](char a, char b) { return lower(a) == b; });
+}
+
+bool parse_content_length(std::string_view text, std::uint64_t& length) {
+  constexpr std::size_t kDigitsMax = 19;  // of 2^63-1; more could only be leading zeros
+  constexpr std::uint64_t kMax = std::numeric_limits<std::int64_t>::max();
+  if (text.empty() || text.size() > kDigitsMax) return false;
+  std::uint64_t value = 0;
+  for (char c : text) {
+    if (c < '0' || c > '9') return false;
+    value = value * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  if (value > kMax) return false;
+  length = value;
+  return true;
+}
+
+void FieldReader::restart(std::size_t fields_max, bool keeps_host) {
+  state_ = State::kFieldStart;
+  keeps_host_ = keeps_host;
+  fields_max_ = fields_max;
+  count_ = 0;
+  facts_ = {};
+  refusal_ = {};
+}
+
+void FieldReader::moved(const char* from, const char* to) {
+  for (std::string_view* text : {&facts_.host, &facts_.upgrade, &facts_.expect}) *text = moved_view(*text, from, to);
+}
+
+bool FieldReader::refuse(std::uint16_t status, std::string_view detail) {
+  state_ = State::kRefused;
+  refusal_ = {status, detail};
+  return false;
+}
+
+ParseState FieldReader::read(char* region, std::size_t size, std::size_t& at, HeaderMap& into) {
+  while (at < size && state_ != State::kDone) {
+    if (!step(region, size, at, into)) return ParseState::kRefused;
+  }
+  return state_ == State::kDone ? ParseState::kComplete : ParseState::kNeedMore;
+}
+
+bool FieldReader::step(char* region, std::size_t size, std::size_t& at, HeaderMap& into) {
+  const char c = region[at];
+  switch (state_) {
+    case State::kFieldStart:
+      if (c == '\r') {
+        state_ = State::kEndLf;
+        ++at;
+        return true;
+      }
+      if (is_space(c)) return refuse(400, "http1.folded_header");
+      if (count_++ == fields_max_) return refuse(431, "http1.too_many_headers");
+      name_at_ = at;
+      state_ = State::kName;
+      return true;
+    case State::kName: return name(region, size, at);
+    case State::kBeforeValue:
+      while (at < size && is_space(region[at])) ++at;
+      value_at_ = at;
+      if (at < size) state_ = State::kValue;
+      return true;
+    case State::kValue: return value(region, size, at);
+    case State::kValueLf:
+      if (c != '\n') return refuse(400, "http1.bare_cr");
+      ++at;
+      state_ = State::kFieldStart;
+      return end_field(region, into);
+    case State::kEndLf:
+      if (c != '\n') return refuse(400, "http1.bare_cr");
+      ++at;
+      state_ = State::kDone;
+      return true;
+    case State::kDone:
+    case State::kRefused: break;
+  }
+  LATEEN_CHECK(false && "read() after the end of a head");
+  return false;
+}
+
+bool FieldReader::name(char* region, std::size_t size, std::size_t& at) {
+  while (at < size) {
+    const char c = kNameBytes[index(region[at])];
+    if (c == 0) break;
+    region[at++] = c;
+  }
+  if (at == size) return true;
+  if (region[at] != ':' || at == name_at_) return refuse(400, "http1.invalid_header_name");
+  name_end_ = at++;
+  state_ = State::kBeforeValue;
+  return true;
+}
+
+bool FieldReader::value(char* region, std::size_t size, std::size_t& at) {
+  const char* p = region + at;
+  const char* end = region + size;
+  while (p != end && kValueBytes[index(*p)]) ++p;
+  at = static_cast<std::size_t>(p - region);
+  if (at == size) return true;
+  if (*p != '\r') return refuse(400, *p == '\n' ? "http1.bare_lf" : "http1.invalid_header_value");
+  value_end_ = at++;
+  state_ = State::kValueLf;
+  return true;
+}
+
+bool FieldReader::end_field(const char* region, HeaderMap& into) {
+  while (value_end_ > value_at_ && is_space(region[value_end_ - 1])) --value_end_;
+  const std::string_view value(region + value_at_, value_end_ - value_at_);
+  const std::string_view name(region + name_at_, name_end_ - name_at_);
+  const HeaderId id = header_id(name);
+  if (id != HeaderId::kOther && !on_known_field(id, value)) return false;
+  if (id != HeaderId::kHost || keeps_host_) into.add_reference(Header{name, value, id});
+  return true;
+}
+
+// A statement on each field that frames or routes; the others need no look, so no list of them.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wswitch-enum"
+bool FieldReader::on_known_field(HeaderId id, std::string_view value) {
+  switch (id) {
+    case HeaderId::kHost:
+      if (facts_.host_count++ == 0) facts_.host = value;
+      return true;
+    case HeaderId::kContentLength: return on_content_length(value);
+    case HeaderId::kTransferEncoding: return on_transfer_encoding(value);
+    case HeaderId::kConnection:
+      for_each_element(value, [this](std::string_view word) {
+        facts_.close |= equals_ignoring_case(word, "close");
+        facts_.keep_alive |= equals_ignoring_case(word, "keep-alive");
+        facts_.wants_upgrade |= equals_ignoring_case(word, "upgrade");
+      });
+      return true;
+    case HeaderId::kUpgrade:
+      if (facts_.upgrade_count++ == 0) facts_.upgrade = value;
+      return true;
+    case HeaderId::kExpect:
+      if (facts_.expect_count++ == 0) facts_.expect = value;
+      return true;
+    default: return true;
+  }
+}
+#pragma GCC diagnostic pop
+
+// Also the same length twice is refused: a peer that repeats it is broken or lies (RFC 9112, section 6.3).
+bool FieldReader::on_content_length(std::string_view value) {
+  if (facts_.has_length) return refuse(400, "http1.duplicate_content_length");
+  if (!parse_content_length(value, facts_.length)) return refuse(400, "http1.invalid_content_length");
+  facts_.has_length = true;
+  return true;
+}
+
+// No coding but chunked is understood; a well-formed one that is not is 501 (RFC 9112, section 6.1).
+bool FieldReader::on_transfer_encoding(std::string_view value) {
+  if (facts_.chunked) return refuse(400, "http1.duplicate_transfer_encoding");
+  if (!equals_ignoring_case(value, "chunked")) {
+    return refuse(is_token(value) ? 501 : 400, "http1.invalid_transfer_encoding");
+  }
+  facts_.chunked = true;
+  return true;
+}
+
+}  // namespace lateen::http
