@@ -1,4 +1,4 @@
-// Writing and reading the small JSON messages of this folder (exec, registration, echo's answers).
+// Writing the small JSON messages of this folder (exec, registration, echo's answers) on top of text/json_writer.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,6 @@
 #include "base/result.h"
 
 namespace lateen::cli {
-
-// Appends `text` as a JSON string with its quotes. Bytes that are no UTF-8 become U+FFFD, so the result is always JSON.
-void append_json_string(std::string& out, std::string_view text);
 
 // Builds one object, member by member, in the order of the calls.
 class JsonObject {
