@@ -11,29 +11,30 @@
 
 namespace lateen::proxy {
 
-// Envoy's response flags, by their short names (envoy access log, RESPONSE_FLAGS). Printed in this order.
+// Envoy's response flags, by their short names (envoy access log, RESPONSE_FLAGS). Envoy prints them in the order in which
+// they were set ("DI,UT", "URX,UF"): the order of these bits is that order, so print from the lowest bit.
 enum ResponseFlag : std::uint32_t {
-  kFailedLocalHealthCheck = 1u << 0,        // LH
-  kNoHealthyUpstream = 1u << 1,             // UH
-  kUpstreamRequestTimeout = 1u << 2,        // UT
-  kLocalReset = 1u << 3,                    // LR
-  kUpstreamRemoteReset = 1u << 4,           // UR
-  kUpstreamConnectionFailure = 1u << 5,     // UF
-  kUpstreamConnectionTermination = 1u << 6, // UC
-  kUpstreamOverflow = 1u << 7,              // UO
-  kNoRouteFound = 1u << 8,                  // NR
-  kDelayInjected = 1u << 9,                 // DI
-  kFaultInjected = 1u << 10,                // FI
-  kRateLimited = 1u << 11,                  // RL
-  kUpstreamRetryLimitExceeded = 1u << 12,   // URX
-  kStreamIdleTimeout = 1u << 13,            // SI
-  kDownstreamConnectionTermination = 1u << 14, // DC
-  kDownstreamProtocolError = 1u << 15,      // DPE
-  kUpstreamProtocolError = 1u << 16,        // UPE
-  kUpstreamMaxStreamDurationReached = 1u << 17, // UMSDR
-  kDurationTimeout = 1u << 18,              // DT
-  kNoClusterFound = 1u << 19,               // NC
-  kOverloadManager = 1u << 20,              // OM
+  kDelayInjected = 1u << 0,                     // DI
+  kRateLimited = 1u << 1,                       // RL
+  kFaultInjected = 1u << 2,                     // FI
+  kNoRouteFound = 1u << 3,                      // NR
+  kNoClusterFound = 1u << 4,                    // NC
+  kUpstreamRetryLimitExceeded = 1u << 5,        // URX
+  kUpstreamConnectionFailure = 1u << 6,         // UF
+  kUpstreamConnectionTermination = 1u << 7,     // UC
+  kUpstreamOverflow = 1u << 8,                  // UO
+  kUpstreamRemoteReset = 1u << 9,               // UR
+  kLocalReset = 1u << 10,                       // LR
+  kUpstreamProtocolError = 1u << 11,            // UPE
+  kNoHealthyUpstream = 1u << 12,                // UH
+  kUpstreamRequestTimeout = 1u << 13,           // UT
+  kStreamIdleTimeout = 1u << 14,                // SI
+  kUpstreamMaxStreamDurationReached = 1u << 15, // UMSDR
+  kDurationTimeout = 1u << 16,                  // DT
+  kFailedLocalHealthCheck = 1u << 17,           // LH
+  kOverloadManager = 1u << 18,                  // OM
+  kDownstreamProtocolError = 1u << 19,          // DPE
+  kDownstreamConnectionTermination = 1u << 20,  // DC
 };
 
 struct RequestRecord {
@@ -42,6 +43,8 @@ struct RequestRecord {
   Duration duration{};                     // until the last byte of the response was handed to the kernel
   Duration upstream_service_time{-1};      // request sent upstream until response headers; negative: none
   const http::RequestHead* request = nullptr;
+  const http::ResponseHead* response = nullptr;   // as sent to the client; null: none was
+  const http::HeaderMap* response_trailers = nullptr;
   std::string_view original_path;          // before rewriting and normalising
   std::uint16_t status = 0;                // 0: none was sent
   std::uint32_t flags = 0;                 // ResponseFlag

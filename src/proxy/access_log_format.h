@@ -1,0 +1,58 @@
+// AccessLogFormat: an Envoy format string ("%PROTOCOL% %REQ(:PATH)%"), compiled once and filled in for each request.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "proxy/request_record.h"
+
+namespace lateen::proxy {
+
+// Istio's default, with its line end.
+inline constexpr std::string_view kIstioAccessLogFormat =
+    "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% "
+    "%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% "
+    "\"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% "
+    "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" "
+    "\"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\" %UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% "
+    "%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n";
+
+// "-", or short names joined by "," in the order of the enum: "DI,UT". Appends.
+void append_response_flags(std::string& text, std::uint32_t flags);
+
+class AccessLogFormat {
+ public:
+  // Errors: kUnsupported for an operator that is not known, kInvalidConfig for one that is malformed; both name it.
+  // An empty format is Istio's default.
+  static Result<AccessLogFormat> compile(std::string_view format);
+
+  // Appends the text of one request, as the format says it (a line end is part of the format). Values are escaped so
+  // that none can break a line or a quoted field: control bytes, '"' and '\' as "\xNN", as Envoy does.
+  void append(std::string& text, const RequestRecord& record) const;
+
+ private:
+  enum class Operator : std::uint8_t {
+    kLiteral, kStartTime, kRequestHeader, kResponseHeader, kResponseTrailer, kProtocol, kResponseCode, kResponseFlags,
+    kResponseCodeDetails, kConnectionTerminationDetails, kUpstreamTransportFailureReason, kBytesReceived, kBytesSent,
+    kDuration, kRequestDuration, kUpstreamServiceTime, kUpstreamHost, kUpstreamCluster, kUpstreamLocalAddress,
+    kUpstreamRequestAttemptCount, kDownstreamLocalAddress, kDownstreamLocalPort, kDownstreamRemoteAddress,
+    kDownstreamRemoteAddressWithoutPort, kDownstreamLocalAddressWithoutPort, kRequestedServerName, kRouteName,
+    kGrpcStatus, kGrpcStatusNumber, kHostname, kNothing,
+  };
+  struct Part {
+    Operator op = Operator::kLiteral;
+    std::string text;           // the literal, the header's name, or the time format
+    std::string alternative;    // REQ(X?Y): Y
+    std::size_t length_max = 0; // 0: not cut
+  };
+
+  static Result<Part> compile_operator(std::string_view name, std::string_view argument, bool has_argument);
+  void append_part(std::string& text, const Part& part, const RequestRecord& record) const;
+
+  std::vector<Part> parts_;
+};
+
+}  // namespace lateen::proxy
