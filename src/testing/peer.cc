@@ -13,7 +13,7 @@ Peer::Peer(std::unique_ptr<net::Socket> socket) : socket_(std::move(socket)), co
   socket_->set_events(this);
 }
 
-void Peer::send(std::string_view bytes) {
+void Peer::write(std::string_view bytes) {
   queue_ += bytes;
   flush();
 }

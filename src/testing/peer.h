@@ -17,7 +17,7 @@ class Peer final : private net::SocketEvents {
   // Has been accepted.
   explicit Peer(std::unique_ptr<net::Socket> socket);
 
-  void send(std::string_view bytes);        // queued; written as the socket takes it
+  void write(std::string_view bytes);        // queued; written as the socket takes it
   void shutdown_write();                    // after everything that was queued
   void close();                             // at once; what is queued is lost
   void reset();                             // at once, with a reset
@@ -32,7 +32,7 @@ class Peer final : private net::SocketEvents {
   const std::string& received() const { return received_; }
   // What was received since the last take().
   std::string take();
-  const net::Socket* socket() const { return socket_.get(); }
+  const net::Socket* transport() const { return socket_.get(); }
 
   // Called after anything was received, or the end, or an error. May close the peer, not destroy it.
   std::function<void(Peer&)> on_change;

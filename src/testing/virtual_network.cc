@@ -110,16 +110,24 @@ bool VirtualNetwork::step() {
 bool VirtualNetwork::run_until(const std::function<bool()>& done, Duration at_most) {
   const Time end = now_ + at_most;
   VirtualLoop* loop = nullptr;
-  while (!done()) {
+  bool is_done = done();
+  while (!is_done) {
     const std::optional<Time> time = next_time(loop);
-    if (!time) return false;
+    if (!time) break;
     if (*time > end) {
       now_ = end;
-      return false;
+      break;
     }
     step();
+    is_done = done();
   }
-  return true;
+  synchronise();
+  return is_done;
+}
+
+// So that a test which calls into a loop from outside sees the time up to which it has run.
+void VirtualNetwork::synchronise() {
+  for (VirtualLoop* loop : loops_) loop->begin_round(now_);
 }
 
 bool VirtualNetwork::run_until_idle(Duration at_most) {
@@ -132,6 +140,7 @@ void VirtualNetwork::run_for(Duration duration) {
   const Time end = now_ + duration;
   run_until([] { return false; }, duration);
   now_ = std::max(now_, end);
+  synchronise();
 }
 
 // ---- opening ------------------------------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ class VirtualNetwork {
   void schedule(Time at, VirtualLoop* loop, std::function<void()> run);
   Connection* find(ConnectionId id);
   std::optional<Time> next_time(VirtualLoop*& loop) const;
-  void round(VirtualLoop& loop);
+  void synchronise();
 
   ConnectionId start_connection(VirtualSocket& socket, VirtualLoop& loop, const net::Address& to,
                                 const net::Address& bind_to);

@@ -28,10 +28,10 @@ TEST(VirtualNetwork, EveryByteArrivesInOrderWhateverTheSegmentsAndTheFillOfThePi
     PeerListener listener(servers);
     const std::string there = text_of(20'000, seed), back = text_of(10'000, seed + 1);
     Peer client(clients, listener.address());
-    client.send(there);
+    client.write(there);
     client.shutdown_write();
     network.run_until([&] { return listener.size() == 1; });
-    listener.at(0).send(back);
+    listener.at(0).write(back);
     listener.at(0).shutdown_write();
     ASSERT_TRUE(network.run_until([&] { return client.ended() && listener.at(0).ended(); })) << "seed " << seed;
     EXPECT_EQ(listener.at(0).received(), there) << "seed " << seed;
@@ -45,7 +45,7 @@ TEST(VirtualNetwork, TheSameSeedGivesTheSameRun) {
     VirtualLoop loop(network);
     PeerListener listener(loop);
     Peer client(loop, listener.address());
-    client.send(text_of(100'000, 1));
+    client.write(text_of(100'000, 1));
     client.shutdown_write();
     network.run_until([&] { return listener.size() == 1 && listener.at(0).ended(); });
     return network.now();
@@ -63,7 +63,7 @@ TEST(VirtualNetwork, AFullPipeBlocksTheWriterUntilTheReaderReads) {
   Peer client(loop, listener.address());
   network.run_for(10ms);
   listener.at(0).pause();
-  client.send(std::string(5000, 'x'));
+  client.write(std::string(5000, 'x'));
   network.run_for(1s);
   EXPECT_EQ(client.unsent(), 4000u);
   listener.at(0).resume();
@@ -95,7 +95,7 @@ TEST(VirtualNetwork, ClosingWithUnreadBytesResetsThePeerAsLinuxDoes) {
   Peer client(loop, listener.address());
   network.run_for(10ms);
   listener.at(0).pause();
-  client.send("unread");
+  client.write("unread");
   network.run_for(10ms);
   listener.at(0).close();
   network.run_until_idle();
@@ -115,7 +115,7 @@ TEST(VirtualNetwork, NothingStaysOpenWhenBothSidesHaveClosed) {
       std::vector<std::unique_ptr<Peer>> clients;
       for (int i = 0; i < 20; ++i) {
         clients.push_back(std::make_unique<Peer>(loop, listener.address()));
-        clients.back()->send(text_of(10'000, seed));
+        clients.back()->write(text_of(10'000, seed));
       }
       network.run_for(Duration(static_cast<std::int64_t>(seed) * 100'000));
     }

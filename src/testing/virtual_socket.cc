@@ -62,10 +62,10 @@ Result<std::unique_ptr<net::ListenSocket>> VirtualListenSocket::create(VirtualNe
       return fail(ErrorCode::kConflict, to_string(address) + ": in use by another process");
     }
   }
-  std::unique_ptr<VirtualListenSocket> socket(
+  std::unique_ptr<VirtualListenSocket> listener(
       new VirtualListenSocket(network, loop, std::move(address), options.reuse_port, events));
-  network.listeners_.push_back(socket.get());
-  return socket;
+  network.listeners_.push_back(listener.get());
+  return listener;
 }
 
 VirtualListenSocket::~VirtualListenSocket() {
