@@ -28,7 +28,7 @@ enum class ResetReason : std::uint8_t {
   kConnectTimeout,
   kConnectionTermination,  // the peer closed or reset before the message was complete
   kProtocolError,          // the peer broke the protocol
-  kRefused,                // provably not processed (REFUSED_STREAM, GOAWAY, reused connection closed before a byte)
+  kRefused,                // provably not processed (REFUSED_STREAM, GOAWAY)
   kLocal,                  // we gave up: timeout, the other side went away
   kOverflow,               // a limit of ours
   kIdleTimeout,
@@ -119,6 +119,10 @@ class ClientStream {
   virtual void send_data(Buffer data, End end) = 0;
   virtual void send_trailers(const http::HeaderMap& trailers) = 0;
   virtual void consumed(std::size_t bytes) = 0;
+  // Whether the connection had carried another request before: a termination before the first byte of the response is
+  // then most likely the peer's idle timeout, which crossed our request. To be asked until the stream is destroyed, so
+  // also in on_reset.
+  virtual bool on_reused_connection() const = 0;
   virtual const net::Address& remote_address() const = 0;
   virtual const net::Address& local_address() const = 0;
 };

@@ -1,0 +1,60 @@
+// H1ServerConnection: one HTTP/1.1 connection from a client. Parses requests, hands each to the acceptor as a
+// ServerStream, one at a time and in order, and writes the responses.
+//
+//            first byte           head complete             response and request complete, keep-alive
+//   kIdle ---------------> kHead --------------> kExchange ----------------------------------------> kIdle
+//     |                      |                      |
+//     | idle timeout,        | refused, 408         | response complete, but the connection is not kept
+//     | end, drain           v                      v
+//     +------------------> kLingering (our FIN is out; what still comes is read and dropped) ------> kClosed
+//
+//   kExchange --101, or 2xx to CONNECT--> kTunnel (raw bytes, both halves close on their own) ------> kClosed
+//   every state --reset, write error--> kClosed
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "http/h1_parser.h"
+#include "net/loop.h"
+#include "stream/stream.h"
+
+namespace lateen::stream {
+
+struct H1ServerOptions {
+  http::HeadLimits head_limits = {};
+  Duration header_timeout = std::chrono::seconds(10);  // first byte of a head to its last; 408; zero: none
+  Duration idle_timeout = std::chrono::hours(1);       // between requests, and before the first; zero: none
+  Duration max_connection_duration{};                  // then "connection: close" with the next response; zero: none
+  // How long the last bytes of an answer may take to reach a client that sends what nobody reads.
+  Duration linger_timeout = std::chrono::seconds(1);
+  std::string_view scheme = "http";                    // static text
+  // The Server field of answers that the connection makes itself (400, 408 ...); empty: none. Static text.
+  std::string_view server_name = "envoy";
+};
+
+// Of a request whose response was complete before its body: so many bytes are read and dropped to keep the connection.
+inline constexpr std::size_t kDrainBytesMax = 64 * 1024;
+// Of a client that goes on sending after our last response: so many bytes are read before the connection is cut.
+inline constexpr std::size_t kLingerBytesMax = 1024 * 1024;
+
+// Owned by the acceptor's side. It may be destroyed at any time outside its own callbacks (from inside them by
+// Loop::defer); a live stream is then cut without a call. After on_connection_closed it must be destroyed.
+class ServerConnection {
+ public:
+  virtual ~ServerConnection() = default;
+  // No more requests: closes at once when idle, else after the current exchange (with "connection: close").
+  virtual void drain() = 0;
+  virtual bool idle() const = 0;
+  virtual const net::Address& remote_address() const = 0;
+  virtual const net::Address& local_address() const = 0;
+};
+
+// `loop`, `acceptor` and the texts in `options` must outlive the connection. `first_bytes`: what was read from the socket
+// before (protocol sniffing), may be empty.
+std::unique_ptr<ServerConnection> make_h1_server_connection(net::Loop& loop, std::unique_ptr<net::Socket> socket,
+                                                            ServerStreamAcceptor& acceptor,
+                                                            const H1ServerOptions& options,
+                                                            std::string_view first_bytes = {});
+
+}  // namespace lateen::stream
