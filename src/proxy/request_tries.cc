@@ -1,0 +1,202 @@
+// The tries of a request and its upstream response: the second half of RequestMachine.
+#include <algorithm>
+#include <charconv>
+
+#include "base/result.h"
+#include "proxy/header_mutation.h"
+#include "proxy/request_machine.h"
+#include "proxy/request_record.h"
+
+namespace lateen::proxy {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+
+constexpr std::uint16_t kSwitchingProtocols = 101;
+
+void set_number(http::HeaderMap& headers, http::HeaderId id, std::int64_t value) {
+  char text[24];
+  const auto end = std::to_chars(text, text + sizeof text, value).ptr;
+  headers.set(id, std::string_view(text, static_cast<std::size_t>(end - text)));
+}
+
+std::int32_t grpc_status_of(const http::HeaderMap& headers) {
+  const std::optional<std::string_view> text = headers.get(http::HeaderId::kGrpcStatus);
+  std::int32_t status = -1;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), status);
+  return status;
+}
+
+}  // namespace
+
+void RequestMachine::enter_trying(Time now) {
+  state_ = State::kTrying;
+  try_opened_ = false;
+  ++tries_;
+  if (decision_.virtual_host->include_attempt_count_in_request) {
+    set_number(head_->headers, http::HeaderId::kXEnvoyAttemptCount, tries_);
+  }
+  set_expected_timeout(now);
+  push(Action::Kind::kStartTry);
+}
+
+// x-envoy-expected-rq-timeout-ms = min(per try, what remains of the route's); absent without a timeout (observed).
+void RequestMachine::set_expected_timeout(Time now) {
+  std::optional<Duration> expected = try_timeout_;
+  if (forward().timeout > Duration::zero()) {
+    const Duration left =
+        deadlines_.is_set(DeadlineKind::kRoute) ? deadlines_.at(DeadlineKind::kRoute) - now : forward().timeout;
+    expected = std::min(expected.value_or(left), left);
+  }
+  if (!expected) return;
+  // 0 would mean no timeout at all to the next hop.
+  set_number(head_->headers, http::HeaderId::kXEnvoyExpectedRqTimeoutMs,
+             std::max<std::int64_t>(1, duration_cast<milliseconds>(*expected).count()));
+}
+
+void RequestMachine::on_cluster(std::shared_ptr<const runtime::Cluster> policy, Limit& retries) {
+  policy_ = std::move(policy);
+  retry_.set_limit(&retries);
+}
+
+void RequestMachine::on_try_failed(TryFailure failure) {
+  LATEEN_CHECK(state_ == State::kTrying && !try_opened_);
+  switch (failure) {
+    case TryFailure::kNoCluster: return enter_replied(cluster_not_found());
+    case TryFailure::kNoHealthyHost: return enter_replied(no_healthy_upstream());
+    case TryFailure::kUnsupportedCluster: {
+      LocalReply reply = unsupported(policy_->unsupported);
+      reply.status = 503;
+      reply.body = "cluster not supported: " + policy_->unsupported;
+      return enter_replied(std::move(reply));
+    }
+  }
+}
+
+void RequestMachine::on_try_opened(Time now) {
+  LATEEN_CHECK(state_ == State::kTrying && !try_opened_);
+  try_opened_ = true;
+  touch(now);
+  // The per-try timeout runs from the later of the stream and the end of the request (Envoy).
+  if (request_ended_ && try_timeout_) deadlines_.set(DeadlineKind::kTry, now + *try_timeout_);
+  push(Action::Kind::kSend);
+}
+
+void RequestMachine::note_exhaustion(RetryAnswer answer) {
+  if (answer == RetryAnswer::kExhausted) flags_ |= kUpstreamRetryLimitExceeded;
+  if (answer == RetryAnswer::kOverflow) flags_ |= kUpstreamOverflow;
+}
+
+void RequestMachine::enter_back_off(RetryAnswer answer, Time now, Random& random) {
+  push(Action::Kind::kEndTry);
+  try_opened_ = false;
+  retry_failed_before_ = true;
+  deadlines_.clear(DeadlineKind::kTry);
+  if (answer == RetryAnswer::kAtOnce) return enter_trying(now);
+  state_ = State::kBackingOff;
+  deadlines_.set(DeadlineKind::kBackOff, now + retry_.next_back_off(random));
+}
+
+void RequestMachine::on_response(http::ResponseHead& head, bool ended, std::string_view date, Time now, Random& random) {
+  LATEEN_CHECK(state_ == State::kTrying && try_opened_);
+  deadlines_.clear(DeadlineKind::kTry);
+  touch(now);
+  const std::int32_t grpc = grpc_status_of(head.headers);
+  const std::uint16_t seen = grpc > 0 ? http_status_of_grpc(static_cast<std::uint32_t>(grpc)) : head.status;
+  push({.kind = Action::Kind::kReport, .result = TryResult::kStatus, .status = seen});
+  if (!retry_.forbidden()) {
+    const RetryAnswer answer = retry_.on_response(head);
+    if (answer == RetryAnswer::kYes) return enter_back_off(answer, now, random);
+    note_exhaustion(answer);
+  }
+  retry_.forbid();
+  retry_.end();
+  state_ = State::kResponding;
+  response_started_ = true;
+  status_ = head.status;
+  details_ = "via_upstream";
+  if (grpc >= 0) grpc_status_ = grpc;
+  if (head.status == kSwitchingProtocols && head_->is_upgrade) {
+    // A tunnel lives as long as it moves: only the idle timeout stays.
+    upgraded_ = true;
+    deadlines_.clear(DeadlineKind::kRoute);
+    deadlines_.clear(DeadlineKind::kReceive);
+  }
+  finish_response_head(head, date, now);
+  context_.table.reset();   // a long response must not keep the other routes alive
+  push(Action::Kind::kRespond);
+  if (ended) on_response_ended();
+}
+
+void RequestMachine::finish_response_head(http::ResponseHead& head, std::string_view date, Time now) {
+  using http::HeaderId;
+  // Only a response to a whole request tells how long the service took (Envoy).
+  if (request_ended_at_) {
+    upstream_service_time_ = now - *request_ended_at_;
+    set_number(head.headers, HeaderId::kXEnvoyUpstreamServiceTime, duration_cast<milliseconds>(upstream_service_time_).count());
+  }
+  if (context_.outbound) head.headers.remove(HeaderId::kXEnvoyDecoratorOperation);
+  const runtime::RequestView request = view();
+  runtime::HeaderContext context = header_context(request);
+  context.response_headers = &head.headers;
+  context.response_status = head.status;
+  apply_response_operations(decision_, *context_.table, context, head.headers);
+  if (decision_.virtual_host->include_attempt_count_in_response) {
+    set_number(head.headers, HeaderId::kXEnvoyAttemptCount, tries_);
+  }
+  if (!head.headers.has(HeaderId::kDate)) head.headers.add(HeaderId::kDate, date);
+  // A reference: the head is written before the listener's settings can go.
+  head.headers.remove(HeaderId::kServer);
+  head.headers.add_reference(HeaderId::kServer, settings().server_name);
+}
+
+void RequestMachine::on_response_ended() {
+  if (state_ != State::kResponding) return;
+  push(Action::Kind::kEndTry);
+  try_opened_ = false;
+  enter_done();
+}
+
+void RequestMachine::on_upstream_reset(stream::ResetReason reason, bool request_bytes_sent, std::string_view detail,
+                                       Time now, Random& random) {
+  LATEEN_CHECK(state_ == State::kTrying || state_ == State::kResponding);
+  // A limit of ours says nothing about the host.
+  if (reason != stream::ResetReason::kOverflow) {
+    push({.kind = Action::Kind::kReport, .result = TryResult::kLocalConnectFailure});
+  }
+  transport_failure_ = detail;
+  if (state_ == State::kResponding) {
+    return cut_response(reset_flag(reason), reset_details("upstream_reset_after_response_started", reason, detail));
+  }
+  const RetryAnswer answer = retry_.forbidden() ? RetryAnswer::kNo : retry_.on_reset(reason, request_bytes_sent);
+  if (answer == RetryAnswer::kYes || answer == RetryAnswer::kAtOnce) return enter_back_off(answer, now, random);
+  note_exhaustion(answer);
+  enter_replied(upstream_reset(reason, retry_failed_before_, detail));
+}
+
+void RequestMachine::cut_response(std::uint32_t flag, std::string details) {
+  flags_ |= flag;
+  details_ = std::move(details);
+  if (state_ == State::kResponding) push(Action::Kind::kEndTry);
+  try_opened_ = false;
+  push(Action::Kind::kCut);
+  enter_done();
+}
+
+void RequestMachine::on_route_timeout() {
+  if (state_ == State::kTrying && try_opened_) push({.kind = Action::Kind::kReport, .result = TryResult::kLocalTimeout});
+  if (response_started()) return cut_response(kUpstreamRequestTimeout, "response_timeout");
+  enter_replied(upstream_timeout("response_timeout"));
+}
+
+void RequestMachine::on_try_timeout(Time now, Random& random) {
+  LATEEN_CHECK(state_ == State::kTrying && try_opened_);
+  push({.kind = Action::Kind::kReport, .result = TryResult::kLocalTimeout});
+  const RetryAnswer answer = retry_.forbidden() ? RetryAnswer::kNo : retry_.on_try_timeout();
+  if (answer == RetryAnswer::kYes) return enter_back_off(answer, now, random);
+  note_exhaustion(answer);
+  enter_replied(upstream_timeout("upstream_per_try_timeout"));
+}
+
+}  // namespace lateen::proxy
