@@ -46,7 +46,7 @@ inline constexpr std::size_t kExecPortsMax = 1'024;
 
 struct ExecHello {
   int protocol = kExecProtocol;
-  std::string identity;                        // "[namespace/]name"; empty: namespace default, no labels
+  std::string identity;                        // "[namespace/]name"; empty: namespace default, no labels; "ns/": that namespace, no labels
   std::map<std::string, std::string> labels;   // added to the identity's own (exec --label)
   std::string command;                         // for the mesh's log only
   bool operator==(const ExecHello&) const = default;
