@@ -1,12 +1,14 @@
 // Reading manifests: text in, objects and problems out. Pure. Every problem carries file:line:column, object and field.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/diagnostics.h"
 #include "model/mesh.h"
+#include "text/node.h"
 
 namespace lateen::model {
 
@@ -19,10 +21,16 @@ struct ReadResult {
   std::vector<ObjectPtr> objects;
   std::vector<Diagnostic> problems;  // errors: the document they are in gave no object. Warnings: it did
   std::vector<Ignored> ignored;
+  // Objects whose document is there but bad, with its first error: what they were before is not to be taken as deleted.
+  std::map<Key, Diagnostic> unreadable;
 };
 
+// A name that ends in ".json" is read as JSON, everything else as YAML (of which JSON is nearly a part).
 // `file` is the name shown in messages. One bad document does not hide the good ones beside it.
 ReadResult read_manifests(std::string_view text, std::string_view file);
+
+// One document that was parsed before: what the API server sends. A List gives its items.
+ReadResult read_document(const text::Node& root, std::string_view file);
 
 // Istio's mesh.yaml.
 struct ReadMeshConfig {

@@ -1,0 +1,74 @@
+#include <algorithm>
+#include <array>
+#include <tuple>
+
+#include "model/mesh.h"
+
+namespace lateen::model {
+
+namespace {
+
+constexpr std::array<KindNames, kKindCount> kNames = {{
+    {Kind::kVirtualService, "VirtualService", "virtual-service", "virtualservices", "vs", "networking.istio.io", true},
+    {Kind::kDestinationRule, "DestinationRule", "destination-rule", "destinationrules", "dr", "networking.istio.io", true},
+    {Kind::kGateway, "Gateway", "gateway", "gateways", "gw", "networking.istio.io", true},
+    {Kind::kServiceEntry, "ServiceEntry", "service-entry", "serviceentries", "se", "networking.istio.io", true},
+    {Kind::kWorkloadEntry, "WorkloadEntry", "workload-entry", "workloadentries", "we", "networking.istio.io", true},
+    {Kind::kService, "Service", "service", "services", "svc", "", false},
+    {Kind::kEndpointSlice, "EndpointSlice", "endpoint-slice", "endpointslices", "eps", "discovery.k8s.io", false},
+    {Kind::kEndpoints, "Endpoints", "endpoints", "endpoints", "ep", "", false},
+    {Kind::kPod, "Pod", "pod", "pods", "po", "", false},
+    {Kind::kNamespace, "Namespace", "namespace", "namespaces", "ns", "", false},
+}};
+
+bool equals_ignoring_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+}  // namespace
+
+const KindNames& names(Kind kind) { return kNames[static_cast<std::size_t>(kind)]; }
+
+std::optional<Kind> parse_kind(std::string_view text) {
+  // kubectl also takes "virtualservices.networking.istio.io".
+  const std::string_view word = text.substr(0, text.find('.'));
+  for (const KindNames& candidate : kNames)
+    for (std::string_view name : {candidate.name, candidate.hyphenated, candidate.plural, candidate.short_name})
+      if (equals_ignoring_case(word, name)) return candidate.kind;
+  return std::nullopt;
+}
+
+std::string to_string(const Key& key) {
+  std::string text(names(key.kind).name);
+  text += ' ';
+  if (key.kind != Kind::kNamespace) text += key.namespace_ + "/";
+  return text + key.name;
+}
+
+Origin Object::origin(std::string_view field_path) const {
+  Origin origin{file, 0, 0, to_string(key()), std::string(field_path)};
+  std::string_view path = field_path;
+  while (true) {
+    if (const auto found = positions.find(path); found != positions.end()) {
+      origin.line = found->second.line;
+      origin.column = found->second.column;
+      return origin;
+    }
+    if (path.empty()) return origin;
+    const auto cut = path.find_last_of(".[");
+    path = cut == std::string_view::npos ? std::string_view() : path.substr(0, cut);
+  }
+}
+
+bool older(const Object& a, const Object& b) {
+  // Without a time an object counts as newest: it has not been seen yet. Creation has the resolution of one second.
+  const auto seconds = [](const Object& object) {
+    return object.meta.created ? std::chrono::floor<std::chrono::seconds>(*object.meta.created).time_since_epoch()
+                               : std::chrono::seconds::max();
+  };
+  return std::tuple(seconds(a), std::string_view(a.meta.name), std::string_view(a.meta.namespace_)) <
+         std::tuple(seconds(b), std::string_view(b.meta.name), std::string_view(b.meta.namespace_));
+}
+
+}  // namespace lateen::model
