@@ -49,6 +49,7 @@ struct HeaderOperation {
   Kind kind = Kind::kAppend;
   std::string name;   // lower case
   HeaderValue value;  // literal, or with Envoy's %COMMAND% operators compiled (runtime/match.h)
+  bool keep_empty = false;  // false: nothing is added when the value evaluates to nothing
 };
 
 // envoy.config.route.v3.RetryPolicy. Bits of retry_on.
@@ -100,9 +101,12 @@ struct Forward {
   std::uint64_t weight_total = 0;              // > 0
   Duration timeout{};                          // zero: none. Runs from the end of the request, as in Envoy
   std::optional<Duration> idle_timeout;        // overrides the connection manager's stream idle timeout
-  std::optional<RetryPolicy> retry;
+  std::optional<RetryPolicy> retry;            // the route's own, or else its virtual host's
   Rewrite rewrite;
   bool upgrades_allowed = true;
+  std::uint16_t cluster_not_found_status = 503;
+  // The longest timeout that a gRPC request may ask for with grpc-timeout; zero: any. Absent: the header is ignored.
+  std::optional<Duration> grpc_timeout_max;
 };
 struct DirectResponse {
   std::uint16_t status = 0;
@@ -146,7 +150,7 @@ struct VirtualHost {
   std::vector<Route> routes;
   std::vector<HeaderOperation> request_headers;
   std::vector<HeaderOperation> response_headers;
-  std::optional<RetryPolicy> retry;            // for routes without their own
+  std::optional<RetryPolicy> retry;            // for routes without their own; already in these
   bool include_attempt_count_in_request = false;
   bool include_attempt_count_in_response = false;
   bool require_tls = false;                    // plain HTTP is redirected with 301
@@ -192,10 +196,14 @@ struct Endpoint {
 };
 struct EndpointSet {
   std::vector<Endpoint> endpoints;
+  // The different filter_metadata envoy.transport_socket_match of the endpoints, each once; usually one, and empty.
+  // compile() holds them against the cluster's transport_socket_matches.
+  std::vector<std::map<std::string, std::string>> transport_metadata;
   std::uint64_t content_hash = 0;
 };
 
-// envoy.config.cluster.v3.CircuitBreakers, default priority. Absent: not limited.
+// envoy.config.cluster.v3.CircuitBreakers, default priority. Absent: not limited (2^32 - 1 in the resource); where the
+// resource says nothing, Envoy's defaults are filled in (1024 each, 3 retries).
 struct CircuitBreakers {
   std::optional<std::uint32_t> connections_max, pending_requests_max, requests_max, retries_max;
 };
@@ -234,10 +242,26 @@ struct Cluster {
   struct TcpKeepalive { Duration idle, interval; std::uint32_t probes; };
   std::optional<TcpKeepalive> keepalive;
   bool http2 = false;
+  bool same_protocol_as_downstream = false;     // use_downstream_protocol_config: HTTP/2 upstream only for HTTP/2 requests
+  std::uint32_t http2_streams_max = 0;          // max_concurrent_streams; 0: as the peer allows
+  // For clusters that resolve names.
+  struct Dns {
+    enum class Family : std::uint8_t { kAuto, kV4Only, kV6Only, kV4Preferred, kAll } family = Family::kAuto;
+    Duration refresh = std::chrono::seconds(5);
+    bool respect_ttl = false;
+    Duration jitter{};
+  };
+  Dns dns;
+  std::string endpoints_name;                   // of the ClusterLoadAssignment, for kEds
+  // transport_socket_matches: the first whose criteria an endpoint's metadata has decides. Not plain: TLS.
+  struct TransportMatch { std::map<std::string, std::string> criteria; bool plain = false; };
+  std::vector<TransportMatch> transport_matches;
   // "Unsupported" parts of the resource (TLS until it exists ...): requests to it are answered 503 with this reason.
   std::string unsupported;
+  bool endpoints_want_tls = false;              // `unsupported` is about the endpoints and not about the resource
   // For metrics: filter_metadata.istio of the cluster: host, name, namespace of the service.
   std::string service_host, service_name, service_namespace;
+  std::string subset;                           // "" for the whole service
   std::string config;                           // the DestinationRule, "" if none
   std::uint64_t content_hash = 0;
 };
@@ -267,16 +291,23 @@ struct HttpConnectionSettings {
   Duration idle_timeout = std::chrono::hours(1);             // connection without a stream
   Duration request_timeout{};                                // whole request received; zero: none
   bool fault_filter = true;                                  // the fault filter is in the chain
+  bool proxies_100_continue = false;                         // else the proxy itself answers Expect: 100-continue
+  bool accepts_absolute_url = true;
   std::optional<std::string> access_log_format;              // Envoy's format string; absent: no log
+  std::string access_log_path;
 };
 struct TcpProxySettings {
   std::string stat_prefix;
   std::vector<WeightedCluster> clusters;
   std::uint64_t weight_total = 0;
-  Duration idle_timeout = std::chrono::hours(1);
+  Duration idle_timeout = std::chrono::hours(1);             // zero: none
+  std::uint32_t connect_attempts_max = 1;
+  std::optional<std::string> access_log_format;
+  std::string access_log_path;
 };
 struct FilterChain {
   std::string name;
+  std::optional<std::uint16_t> destination_port;    // of the original destination; absent: any
   std::vector<std::string> destination_prefixes;    // CIDR text; empty: any
   std::vector<std::string> application_protocols;   // "http/1.1" ... as sniffed; empty: any
   std::string transport_protocol;                   // "raw_buffer", "tls" or ""
@@ -290,9 +321,17 @@ struct Listener {
   bool bind_to_port = true;                         // false: reached only through a capture
   bool outbound = true;                             // traffic_direction
   bool sniffs_http = false;                         // http_inspector is among the listener filters
+  bool sniffs_tls = false;                          // tls_inspector
+  // Destination ports for which http_inspector is off: [first, second).
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> sniffing_off_ports;
+  bool uses_original_destination = false;           // hands connections to the listener of their original destination
+  // How long to wait for the bytes that are sniffed; zero: for ever. After that, as if nothing was recognised.
+  Duration sniffing_timeout = std::chrono::seconds(15);
+  bool goes_on_after_sniffing_timeout = false;
   std::vector<FilterChain> filter_chains;
   std::optional<FilterChain> default_chain;
   std::string config;
+  std::uint64_t content_hash = 0;
 };
 
 // ---- the whole -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,192 @@
+#include "runtime/compile_listener.h"
+
+#include <envoy/config/listener/v3/listener.pb.h>
+#include <envoy/config/listener/v3/listener_components.pb.h>
+#include <envoy/extensions/filters/network/mongo_proxy/v3/mongo_proxy.pb.h>
+#include <google/protobuf/any.pb.h>
+#include <google/protobuf/struct.pb.h>
+
+// Deprecated fields are still sent, and Envoy still obeys them.
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+namespace lateen::runtime {
+namespace {
+
+namespace listener = envoy::config::listener::v3;
+namespace core = envoy::config::core::v3;
+
+constexpr std::string_view kHttpInspector = "envoy.extensions.filters.listener.http_inspector.v3.HttpInspector";
+constexpr std::string_view kTlsInspector = "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector";
+constexpr std::string_view kOriginalDestination = "envoy.extensions.filters.listener.original_dst.v3.OriginalDst";
+constexpr std::string_view kHttpConnectionManager = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+constexpr std::string_view kTcpProxy = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy";
+constexpr std::string_view kMongoProxy = "envoy.extensions.filters.network.mongo_proxy.v3.MongoProxy";
+constexpr std::string_view kRawBuffer = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer";
+
+using InlineTables = std::vector<std::shared_ptr<const RouteTable>>;
+
+void compile_address(const core::Address& proto, Listener& out, Fields& fields) {
+  const Fields::At at(fields, "address");
+  if (!proto.has_socket_address()) {
+    fields.unsupported("only a TCP socket is supported");
+    return;
+  }
+  const core::SocketAddress& address = proto.socket_address();
+  fields.only(address, {address.kAddressFieldNumber, address.kPortValueFieldNumber, address.kProtocolFieldNumber});
+  if (address.protocol() != core::SocketAddress::TCP) fields.unsupported("only TCP is supported");
+  if (address.port_value() > 65535) fields.refuse("port_value is not a port");
+  out.address = address.address();
+  out.port = static_cast<std::uint16_t>(address.port_value());
+}
+
+// Ranges of destination ports where a listener filter is off; nothing else is understood.
+void compile_disabled(const listener::ListenerFilterChainMatchPredicate& proto,
+                      std::vector<std::pair<std::uint32_t, std::uint32_t>>& out, Fields& fields) {
+  const Fields::At at(fields, "filter_disabled");
+  const auto one = [&](const listener::ListenerFilterChainMatchPredicate& rule) {
+    if (!rule.has_destination_port_range()) fields.unsupported("only ranges of destination ports are supported");
+    else out.emplace_back(static_cast<std::uint32_t>(rule.destination_port_range().start()),
+                          static_cast<std::uint32_t>(rule.destination_port_range().end()));
+  };
+  if (!proto.has_or_match()) one(proto);
+  else
+    for (const auto& rule : proto.or_match().rules()) one(rule);
+}
+
+void compile_listener_filters(const listener::Listener& proto, Listener& out, Fields& fields) {
+  for (int i = 0; i < proto.listener_filters_size(); ++i) {
+    const Fields::At at(fields, "listener_filters", i);
+    const listener::ListenerFilter& filter = proto.listener_filters(i);
+    const std::string_view type = type_name(filter.typed_config());
+    if (type == kHttpInspector) {
+      out.sniffs_http = true;
+      if (filter.has_filter_disabled()) compile_disabled(filter.filter_disabled(), out.sniffing_off_ports, fields);
+    } else if (type == kTlsInspector) {
+      // TLS is looked for on every port; where the filter is off, no chain asks for TLS.
+      out.sniffs_tls = true;
+    } else if (type == kOriginalDestination) {
+      out.uses_original_destination = true;
+    } else {
+      fields.unsupported(filter.name() + " is not supported");
+    }
+  }
+}
+
+void compile_chain_match(const listener::FilterChainMatch& proto, FilterChain& out, Fields& fields) {
+  const Fields::At at(fields, "filter_chain_match");
+  fields.only(proto, {proto.kDestinationPortFieldNumber, proto.kPrefixRangesFieldNumber, proto.kApplicationProtocolsFieldNumber,
+                      proto.kTransportProtocolFieldNumber, proto.kServerNamesFieldNumber});
+  if (proto.has_destination_port()) {
+    if (proto.destination_port().value() > 65535) fields.refuse("destination_port is not a port");
+    out.destination_port = static_cast<std::uint16_t>(proto.destination_port().value());
+  }
+  for (const core::CidrRange& range : proto.prefix_ranges())
+    out.destination_prefixes.push_back(range.address_prefix() + '/' + std::to_string(range.prefix_len().value()));
+  out.application_protocols.assign(proto.application_protocols().begin(), proto.application_protocols().end());
+  out.transport_protocol = proto.transport_protocol();
+  out.server_names.assign(proto.server_names().begin(), proto.server_names().end());
+}
+
+// Filters that only watch. A name counts as well as a type: Istio's come as TypedStruct.
+bool only_watches(const listener::Filter& filter, Fields& fields) {
+  if (type_name(filter.typed_config()) == kMongoProxy) {
+    envoy::extensions::filters::network::mongo_proxy::v3::MongoProxy mongo;
+    if (fields.unpack(filter.typed_config(), mongo)) fields.only(mongo, {mongo.kStatPrefixFieldNumber, mongo.kAccessLogFieldNumber,
+                                                                         mongo.kEmitDynamicMetadataFieldNumber, mongo.kCommandsFieldNumber});
+    return true;
+  }
+  return filter.name() == "istio.metadata_exchange" || filter.name() == "istio.stats" ||
+         filter.name() == "envoy.filters.network.metadata_exchange";
+}
+
+void compile_handler(const listener::FilterChain& proto, FilterChain& out, const std::string& inline_name,
+                     InlineTables& tables, ClusterNames& names, Fields& fields) {
+  bool handled = false;
+  for (int i = 0; i < proto.filters_size(); ++i) {
+    const Fields::At at(fields, "filters", i);
+    const listener::Filter& filter = proto.filters(i);
+    const std::string_view type = type_name(filter.typed_config());
+    if (filter.has_config_discovery()) {
+      fields.unsupported("config_discovery is not supported");
+    } else if (type == kHttpConnectionManager) {
+      out.handler = compile_http_connection(filter.typed_config(), inline_name, tables, names, fields);
+      handled = true;
+    } else if (type == kTcpProxy) {
+      out.handler = compile_tcp_proxy(filter.typed_config(), names, fields);
+      handled = true;
+    } else if (!only_watches(filter, fields)) {
+      fields.unsupported("filter " + filter.name() + " is not supported");
+    }
+  }
+  if (!handled && proto.filters_size() > 0) fields.unsupported("no filter takes the connection");
+  if (proto.filters_size() == 0) fields.refuse("filters must not be empty");
+}
+
+FilterChain compile_chain(const listener::FilterChain& proto, const std::string& inline_name, InlineTables& tables,
+                          ClusterNames& names, Fields& fields) {
+  FilterChain out;
+  out.name = proto.name();
+  compile_chain_match(proto.filter_chain_match(), out, fields);
+  // From here on a chain can say by itself that it is not supported.
+  const std::size_t mark = fields.mark();
+  // The time for a handshake has no meaning without one.
+  fields.only(proto, {proto.kNameFieldNumber, proto.kFilterChainMatchFieldNumber, proto.kFiltersFieldNumber, proto.kMetadataFieldNumber,
+                      proto.kTransportSocketFieldNumber, proto.kTransportSocketConnectTimeoutFieldNumber});
+  if (proto.has_transport_socket() && type_name(proto.transport_socket().typed_config()) != kRawBuffer) {
+    const Fields::At at(fields, "transport_socket");
+    fields.unsupported(proto.transport_socket().name() + " is not supported; only plain TCP is");
+  }
+  compile_handler(proto, out, inline_name, tables, names, fields);
+  if (std::string why = fields.take_unsupported(mark); !why.empty()) out.handler = Unsupported{std::move(why)};
+  return out;
+}
+
+std::string config_of(const core::Metadata& metadata) {
+  const auto istio = metadata.filter_metadata().find("istio");
+  if (istio == metadata.filter_metadata().end()) return "";
+  const auto it = istio->second.fields().find("config");
+  return it == istio->second.fields().end() ? "" : it->second.string_value();
+}
+
+}  // namespace
+
+CompiledListener compile_listener(const listener::Listener& proto, std::uint64_t content_hash, ClusterNames& names, Fields& fields) {
+  // The log of refused connections is for observation; the rest that is passed over is tuning of accepting and draining.
+  fields.only(proto, {proto.kNameFieldNumber, proto.kAddressFieldNumber, proto.kFilterChainsFieldNumber,
+                      proto.kDefaultFilterChainFieldNumber, proto.kListenerFiltersFieldNumber,
+                      proto.kListenerFiltersTimeoutFieldNumber, proto.kContinueOnListenerFiltersTimeoutFieldNumber,
+                      proto.kUseOriginalDstFieldNumber, proto.kBindToPortFieldNumber, proto.kTrafficDirectionFieldNumber,
+                      proto.kMetadataFieldNumber, proto.kAccessLogFieldNumber, proto.kStatPrefixFieldNumber,
+                      proto.kMaxConnectionsToAcceptPerSocketEventFieldNumber, proto.kTcpBacklogSizeFieldNumber,
+                      proto.kEnableReusePortFieldNumber, proto.kDrainTypeFieldNumber, proto.kPerConnectionBufferLimitBytesFieldNumber});
+  CompiledListener out;
+  auto made = std::make_shared<Listener>();
+  made->name = proto.name();
+  made->content_hash = content_hash;
+  compile_address(proto.address(), *made, fields);
+  made->bind_to_port = !proto.has_bind_to_port() || proto.bind_to_port().value();
+  made->outbound = proto.traffic_direction() != core::INBOUND;
+  made->uses_original_destination = proto.use_original_dst().value();
+  made->goes_on_after_sniffing_timeout = proto.continue_on_listener_filters_timeout();
+  made->config = config_of(proto.metadata());
+  if (proto.has_listener_filters_timeout()) {
+    const Fields::At at(fields, "listener_filters_timeout");
+    made->sniffing_timeout = fields.duration(proto.listener_filters_timeout());
+  }
+  compile_listener_filters(proto, *made, fields);
+  const auto inline_name = [&](const std::string& chain) { return "listener/" + proto.name() + "/" + chain; };
+  for (int i = 0; i < proto.filter_chains_size(); ++i) {
+    const Fields::At at(fields, "filter_chains", i);
+    const listener::FilterChain& chain = proto.filter_chains(i);
+    made->filter_chains.push_back(compile_chain(chain, inline_name(std::to_string(i)), out.inline_tables, names, fields));
+  }
+  if (proto.has_default_filter_chain()) {
+    const Fields::At at(fields, "default_filter_chain");
+    made->default_chain = compile_chain(proto.default_filter_chain(), inline_name("default"), out.inline_tables, names, fields);
+  }
+  if (!fields.ok() || !fields.unsupported().empty()) return {};
+  out.listener = std::move(made);
+  return out;
+}
+
+}  // namespace lateen::runtime
