@@ -7,8 +7,10 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <sstream>
 
 namespace lateen::net {
 
@@ -34,6 +36,18 @@ bool reap() {
     if (pid < 0) return errno != ECHILD;
     if (pid == 0) return true;
   }
+}
+
+// execvp() says EACCES also when it found nothing but a folder of PATH that it may not search.
+bool exists_in_path(const std::string& name) {
+  if (name.find('/') != std::string::npos) return true;
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path != nullptr ? path : "/bin:/usr/bin");
+  std::string folder;
+  while (std::getline(folders, folder, ':')) {
+    if (::access(((folder.empty() ? "." : folder) + "/" + name).c_str(), F_OK) == 0) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -75,7 +89,7 @@ int become(const std::vector<std::string>& command) {
   for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   ::execvp(arguments[0], arguments.data());
-  const int error = errno;
+  const int error = errno == EACCES && !exists_in_path(command.front()) ? ENOENT : errno;
   std::fprintf(stderr, "lateen: %s: %s\n", arguments[0], error == ENOENT ? "command not found" : std::strerror(error));
   return error == ENOENT || error == ENOTDIR ? kExitNotFound : kExitNotExecutable;
 }
