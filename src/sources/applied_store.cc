@@ -81,7 +81,6 @@ class Store final : public AppliedStore {
     const model::Key key = object->key();
     const auto known = objects_.find(key);
     model::Object copy = *object;
-    copy.file.clear();
     if (known != objects_.end()) copy.meta.created = known->second->meta.created;
     if (!copy.meta.created)
       return fail(ErrorCode::kInvalidConfig, "an applied object needs its time of creation", object->origin());

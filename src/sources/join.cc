@@ -12,10 +12,12 @@ std::string place(const model::Object& object) {
   return text.empty() ? "an applied object" : text;
 }
 
-Diagnostic clash(const model::Object& refused, const model::Object& kept) {
+enum class Refused { kApplied, kFromFile };
+
+Diagnostic clash(const model::Object& refused, const model::Object& kept, Refused what) {
   Diagnostic problem;
   problem.origin = refused.origin();
-  if (refused.file.empty()) {
+  if (what == Refused::kApplied) {
     problem.code = "LTN0902";
     problem.message = "was applied, but " + place(kept) + " has an object of that name too; the file holds";
     problem.fix = "delete one: lateen delete " + std::string(model::names(refused.kind).name) + " " + refused.meta.name +
@@ -37,7 +39,7 @@ class Joiner {
     for (const auto& [path, file] : inputs_.files) add_unreadable(file);
     for (const auto& [key, object] : inputs_.applied) {
       const auto [found, added] = joined_.objects.try_emplace(key, object);
-      if (!added) joined_.problems.push_back(clash(*object, *found->second));
+      if (!added) joined_.problems.push_back(clash(*object, *found->second, Refused::kApplied));
     }
     for (const auto& [key, object] : inputs_.registered) joined_.objects.try_emplace(key, object);
     return std::move(joined_);
@@ -57,10 +59,10 @@ class Joiner {
     const bool newcomer_serves = serving != inputs_.serving.end() && serving->second->file == object->file &&
                                  serving->second->file != found->second->file;
     if (newcomer_serves) {
-      joined_.problems.push_back(clash(*found->second, *object));
+      joined_.problems.push_back(clash(*found->second, *object, Refused::kFromFile));
       found->second = object;
     } else {
-      joined_.problems.push_back(clash(*object, *found->second));
+      joined_.problems.push_back(clash(*object, *found->second, Refused::kFromFile));
     }
   }
 
@@ -78,7 +80,7 @@ class Joiner {
     }
     if (nameless == nullptr) return;
     for (const auto& [key, object] : inputs_.serving)
-      if (object->file == file.path && !joined_.objects.contains(key)) joined_.unreadable.try_emplace(key, *nameless);
+      if (object->file == file.path && !joined_.objects.contains(key) && !inputs_.applied.contains(key)) joined_.unreadable.try_emplace(key, *nameless);
   }
 
   const Inputs& inputs_;

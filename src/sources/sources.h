@@ -52,7 +52,7 @@ class AppliedStore {
   virtual ~AppliedStore() = default;
   virtual const std::map<model::Key, model::ObjectPtr>& objects() const = 0;
   // Durable when it returns. Keeps the creation time of an object that is there already; a new one must bring its own
-  // (meta.created). `file` of the stored object is empty.
+  // (meta.created). `file` stays what the user named at the time, for messages.
   virtual Result<void> put(const model::ObjectPtr& object) = 0;
   // Gives an object another creation time, and with it another place in the order of precedence.
   virtual Result<void> set_created(const model::Key& key, WallTime created) = 0;

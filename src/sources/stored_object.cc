@@ -12,6 +12,8 @@ namespace lateen::sources {
 namespace {
 
 constexpr std::string_view kHeader = "# applied ";
+constexpr std::string_view kFromWord = " from ";
+constexpr int kLineMax = 1'000'000;
 constexpr std::size_t kFileNameBytesMax = 200;
 
 std::string escaped(std::string_view text) {
@@ -84,29 +86,80 @@ std::optional<WallTime> parse_time(std::string_view text) {
   return WallTime(std::chrono::seconds(timegm(&parts)) + std::chrono::nanoseconds(nanoseconds));
 }
 
+namespace {
+
+// The first line of the document that has a position; 0: none has.
+int first_line(const model::Object& object) {
+  int first = 0;
+  for (const auto& [path, position] : object.positions)
+    if (position.line > 0 && (first == 0 || position.line < first)) first = position.line;
+  return first;
+}
+
+}  // namespace
+
 std::string stored_text(const model::Object& object) {
   std::string text(kHeader);
-  text += format_time(object.meta.created.value_or(WallTime{})) + "\n" + object.yaml;
+  text += format_time(object.meta.created.value_or(WallTime{}));
+  // Where it came from, so that messages name the user's file and line after a restart too.
+  const bool one_line = object.file.find('\n') == std::string::npos;
+  if (!object.file.empty() && one_line) text.append(kFromWord).append(std::to_string(first_line(object))).append(" ").append(object.file);
+  text += "\n" + object.yaml;
   if (!text.ends_with('\n')) text += '\n';
   return text;
 }
+
+namespace {
+
+struct Header {
+  WallTime created;
+  int line = 0;
+  std::string file;
+};
+
+std::optional<Header> parse_header(std::string_view text) {
+  const std::size_t from = text.find(kFromWord);
+  const auto created = parse_time(text.substr(0, from));
+  if (!created) return std::nullopt;
+  Header header{*created, 0, {}};
+  if (from == std::string_view::npos) return header;
+  text.remove_prefix(from + kFromWord.size());
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), header.line);
+  if (error != std::errc() || header.line < 0 || header.line > kLineMax) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  if (!text.starts_with(' ')) return std::nullopt;
+  header.file = text.substr(1);
+  return header;
+}
+
+Result<model::ObjectPtr> read_one(std::string_view document, const std::string& file, const Origin& whole) {
+  const model::ReadResult read = model::read_manifests(document, file);
+  if (read.objects.size() == 1) return read.objects.front();
+  for (const Diagnostic& problem : read.problems)
+    if (problem.severity == Severity::kError) return fail(ErrorCode::kInvalidConfig, problem.message, problem.origin);
+  return fail(ErrorCode::kInvalidConfig, "has " + std::to_string(read.objects.size()) + " objects instead of one", whole);
+}
+
+}  // namespace
 
 Result<model::ObjectPtr> parse_stored(std::string_view text, std::string_view path) {
   const Origin whole{.file = std::string(path), .line = 1, .column = 1, .object = {}, .field_path = {}};
   const std::size_t end = text.find('\n');
   if (!text.starts_with(kHeader) || end == std::string_view::npos)
     return fail(ErrorCode::kInvalidConfig, "is not a stored object: its first line has no time of creation", whole);
-  const auto created = parse_time(text.substr(kHeader.size(), end - kHeader.size()));
-  if (!created) return fail(ErrorCode::kInvalidConfig, "has a time of creation that cannot be read", whole);
-  const model::ReadResult read = model::read_manifests(text.substr(end + 1), path);
-  if (read.objects.size() != 1) {
-    for (const Diagnostic& problem : read.problems)
-      if (problem.severity == Severity::kError) return fail(ErrorCode::kInvalidConfig, problem.message, problem.origin);
-    return fail(ErrorCode::kInvalidConfig, "has " + std::to_string(read.objects.size()) + " objects instead of one", whole);
+  const auto header = parse_header(text.substr(kHeader.size(), end - kHeader.size()));
+  if (!header) return fail(ErrorCode::kInvalidConfig, "has a first line that cannot be read", whole);
+  const std::string_view document = text.substr(end + 1);
+  const std::string file = header->file.empty() ? std::string(path) : header->file;
+  LATEEN_TRY(model::ObjectPtr read, read_one(document, file, whole));
+  if (const int shift = header->line - first_line(*read); header->line > 0 && shift > 0) {
+    const std::string shifted = std::string(static_cast<std::size_t>(shift), '\n') + std::string(document);
+    LATEEN_TRY(read, read_one(shifted, file, whole));
   }
-  model::Object object = *read.objects.front();
-  object.meta.created = created;
-  object.file.clear();
+  model::Object object = *read;
+  object.meta.created = header->created;
+  object.file = header->file;
+  object.yaml = document;
   return std::make_shared<const model::Object>(std::move(object));
 }
 

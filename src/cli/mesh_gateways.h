@@ -1,0 +1,57 @@
+// Gateway servers: a router view for each selector, and its listeners opened and closed as Gateways come and go.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cli/mesh_options.h"
+#include "cli/mesh_views.h"
+#include "proxy/proxy.h"
+
+namespace lateen::cli {
+
+class MeshGateways {
+ public:
+  struct Options {
+    std::string bind;                                          // where a Gateway gives no bind of its own
+    std::map<std::uint16_t, std::uint16_t> ports;
+  };
+  MeshGateways(proxy::Proxy& proxy, MeshViews& views, Options options)
+      : proxy_(proxy), views_(views), options_(std::move(options)) {}
+
+  // Makes the views of new selectors. Before MeshViews::update().
+  void make_views(const model::Mesh& mesh);
+  // Opens and closes sockets so that they are those of the views' listeners. After MeshViews::update().
+  void listen(const model::Mesh& mesh);
+
+  // "gateway-80" -> the bound address.
+  std::vector<proxy::BoundListener> bound() const;
+  // Listeners that could not be opened: a port in use, or one that needs a privilege.
+  const std::vector<Diagnostic>& problems() const { return problems_; }
+
+ private:
+  struct Wanted {
+    net::Address at;
+    proxy::ListenSpec spec;
+    Origin origin;
+    bool operator==(const Wanted& other) const {
+      return at == other.at && spec.view == other.spec.view && spec.listener == other.spec.listener;
+    }
+  };
+  struct Open {
+    Wanted wanted;
+    proxy::BoundListener bound;
+  };
+  std::map<std::string, Wanted> wanted(const model::Mesh& mesh) const;
+  net::Address address_of(const runtime::Listener& listener) const;
+
+  proxy::Proxy& proxy_;
+  MeshViews& views_;
+  const Options options_;
+  std::map<std::map<std::string, std::string>, const admin::ViewPage*> by_selector_;
+  std::map<std::string, Open> open_;
+  std::vector<Diagnostic> problems_;
+};
+
+}  // namespace lateen::cli
