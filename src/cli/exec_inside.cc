@@ -1,7 +1,5 @@
 #include "cli/exec_inside.h"
 
-#include <sys/epoll.h>
-
 #include <cstdio>
 #include <fstream>
 #include <iterator>
@@ -28,18 +26,6 @@ std::string file_content(const char* path) {
 }
 
 }  // namespace
-
-Result<std::unique_ptr<ReadWatch>> ReadWatch::start(net::EpollLoop& loop, int descriptor, std::function<void()> on_readable) {
-  std::unique_ptr<ReadWatch> watch(new ReadWatch(loop, descriptor, std::move(on_readable)));
-  LATEEN_TRY(watch->token_, loop.add_fd(descriptor, EPOLLIN, *watch));
-  return watch;
-}
-
-ReadWatch::~ReadWatch() { loop_.remove_fd(token_, descriptor_); }
-
-void ReadWatch::also_writable(bool wanted) { loop_.modify_fd(token_, descriptor_, wanted ? EPOLLIN | EPOLLOUT : EPOLLIN); }
-
-void ReadWatch::on_fd_events(std::uint32_t) { on_readable_(); }
 
 void ExecNotices::say(const std::string& text) {
   std::erase_if(said_, [&](const auto& entry) { return loop_.now() - entry.second >= kQuiet; });

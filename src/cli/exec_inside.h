@@ -2,7 +2,6 @@
 // messages about what cannot be reached.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -12,28 +11,11 @@
 #include "base/result.h"
 #include "cli/exec_connection.h"
 #include "cli/exec_names.h"
+#include "cli/read_watch.h"
 #include "net/epoll_loop.h"
 #include "net/namespace.h"
 
 namespace lateen::cli {
-
-// Calls back while a descriptor can be read.
-class ReadWatch final : public net::FdEvents {
- public:
-  // `loop` must outlive the watch, and the descriptor too.
-  static Result<std::unique_ptr<ReadWatch>> start(net::EpollLoop& loop, int descriptor, std::function<void()> on_readable);
-  ~ReadWatch() override;
-  void also_writable(bool wanted);
-  void on_fd_events(std::uint32_t events) override;
-
- private:
-  ReadWatch(net::EpollLoop& loop, int descriptor, std::function<void()> on_readable)
-      : loop_(loop), descriptor_(descriptor), on_readable_(std::move(on_readable)) {}
-  net::EpollLoop& loop_;
-  const int descriptor_;
-  const std::function<void()> on_readable_;
-  net::FdToken token_;
-};
 
 // Lines for the user on standard error, few and never the same twice in a row.
 class ExecNotices {

@@ -5,7 +5,6 @@
 //   enter the namespaces, cover the files of names, open sockets and pass them           (this process is inside now)
 //   fork the command
 //   serve names, sockets and signals until the command has ended
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
