@@ -33,6 +33,7 @@ char* put(char* out, std::string_view text) {
 void ChunkedDecoder::reset() {
   state_ = State::kSize;
   digits_ = 0;
+  names_extension_ = false;
   left_ = 0;
   extension_bytes_ = trailer_bytes_ = 0;
   line_.clear();
@@ -71,14 +72,7 @@ bool ChunkedDecoder::on_byte(char c) {
       if (++extension_bytes_ > kExtensionBytesMax) return refuse(400, "http1.chunk_extensions_too_large");
       if (c == ';') state_ = State::kExtension;
       return c == ';' || c == ' ' || c == '\t' || refuse(400, "http1.invalid_chunk_size");
-    case State::kExtension:
-      if (c == '\r') {
-        state_ = State::kSizeLf;
-        return true;
-      }
-      if (!is_field_value({&c, 1})) return refuse(400, "http1.invalid_chunk_extension");
-      if (++extension_bytes_ > kExtensionBytesMax) return refuse(400, "http1.chunk_extensions_too_large");
-      return true;
+    case State::kExtension: return on_extension(c);
     case State::kSizeLf:
       if (c != '\n') return refuse(400, "http1.invalid_chunk_line");
       state_ = left_ == 0 ? State::kTrailer : State::kData;
@@ -119,6 +113,19 @@ bool ChunkedDecoder::on_size(char c) {
   } else {
     return refuse(400, "http1.invalid_chunk_size");
   }
+  return true;
+}
+
+// Any legal byte up to the line end: nobody reads extensions, so only their bounds matter.
+bool ChunkedDecoder::on_extension(char c) {
+  if (c == '\r' && names_extension_) {
+    names_extension_ = false;
+    state_ = State::kSizeLf;
+    return true;
+  }
+  if (!is_field_value({&c, 1})) return refuse(400, "http1.invalid_chunk_extension");
+  if (++extension_bytes_ > kExtensionBytesMax) return refuse(400, "http1.chunk_extensions_too_large");
+  names_extension_ |= c != ' ' && c != '\t';
   return true;
 }
 

@@ -51,13 +51,14 @@ class ChunkedDecoder {
 
   bool on_byte(char byte);
   bool on_size(char byte);
-  bool on_size_end();
+  bool on_extension(char byte);
   bool on_trailer_byte(char byte);
   bool on_trailer_line();
   bool refuse(std::uint16_t status, std::string_view detail);
 
   State state_ = State::kSize;
   std::uint8_t digits_ = 0;
+  bool names_extension_ = false;        // a byte of the extension's name has been read
   std::uint64_t left_ = 0;              // of the size being read, then of the chunk
   std::size_t extension_bytes_ = 0;     // of the whole body
   std::size_t trailer_bytes_ = 0;

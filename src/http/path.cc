@@ -68,11 +68,15 @@ std::optional<std::string> canonical_bytes(std::string_view path) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
   std::string out;
   out.reserve(path.size());
+  std::size_t stray = std::string::npos;   // where in `out` the last "%" stands that begins no escape
   for (std::size_t at = 0; at < path.size(); ++at) {
     const char c = path[at];
     const int byte = escaped_byte(path, at);
     if (byte == 0) return std::nullopt;
-    if (byte > 0 && is_unreserved(byte)) {
+    if (c == '%' && byte < 0) stray = out.size();
+    // A decoded digit must not complete a stray "%": "%2%66" is not "%2f".
+    const bool completes = stray != std::string::npos && out.size() - stray <= 2;
+    if (byte > 0 && is_unreserved(byte) && !completes) {
       out += static_cast<char>(byte);
       at += 2;
     } else if (is_sent_escaped(c)) {
