@@ -227,6 +227,8 @@ bool RequestParser::end_head() {
       return refuse(417, "http1.unknown_expectation");
     }
     head_.expects_continue = true;
+  } else if (facts.expect_count > 0) {
+    head_.headers.remove(HeaderId::kExpect);   // an HTTP/1.0 client means nothing by it (RFC 9110, section 10.1.1)
   }
   if (!frame()) return false;
   state_ = State::kDone;

@@ -275,6 +275,13 @@ TEST(RequestParser, AcceptsWhatIsOddButLegal) {
   }
 }
 
+TEST(RequestParser, ExpectOfAnHttp10ClientIsDropped) {
+  Parsed parsed("POST / HTTP/1.0\r\nHost: a\r\nExpect: anything\r\n\r\n");
+  ASSERT_EQ(parsed.state, ParseState::kComplete);
+  EXPECT_FALSE(parsed.parser.head().expects_continue);
+  EXPECT_TRUE(parsed.parser.head().headers.empty());
+}
+
 TEST(RequestParser, AnEmptyPortIsLeftOut) {
   Parsed parsed("GET / HTTP/1.1\r\nHost: good.test:\r\n\r\n");
   ASSERT_EQ(parsed.state, ParseState::kComplete);
