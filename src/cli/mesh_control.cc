@@ -143,7 +143,7 @@ Result<void> MeshControl::take_over(const model::ObjectPtr& object, Objects& tri
   return fail(ErrorCode::kOverLimit, "cannot take over: too many owners before it");
 }
 
-admin::ApplyOutcome MeshControl::apply(const admin::ApplyRequest& request) {
+admin::ApplyOutcome MeshControl::apply(const admin::ApplyRequest& request, translate::Compat compat) {
   admin::ApplyOutcome outcome;
   const model::ReadResult read = model::read_manifests(request.yaml, request.file);
   outcome.diagnostics = read.problems;
@@ -170,7 +170,7 @@ admin::ApplyOutcome MeshControl::apply(const admin::ApplyRequest& request) {
   for (admin::ObjectOutcome& one : outcome.objects)
     if (const auto status = admission.status.find(one.key); one.action != "refused" && status != admission.status.end())
       one.status = status->second;
-  for (const Diagnostic& finding : analyze::analyze(admission.mesh, translate::Compat::kLateen))
+  for (const Diagnostic& finding : analyze::analyze(admission.mesh, compat))
     if (is_about(finding, outcome.objects)) outcome.diagnostics.push_back(finding);
   if (!request.dry_run) refresh();
   return outcome;

@@ -32,7 +32,7 @@ class MeshControl {
   const std::vector<model::Ignored>& ignored() const { return joined_.ignored; }
 
   // Changes what was applied. The outcome's status is that after the change.
-  admin::ApplyOutcome apply(const admin::ApplyRequest& request);
+  admin::ApplyOutcome apply(const admin::ApplyRequest& request, translate::Compat compat);
   Result<admin::ObjectOutcome> remove(const model::Key& key);
 
   Result<sources::Registrations::Owner> add_registration(std::vector<model::ObjectPtr> objects);
