@@ -122,6 +122,7 @@ class WorkerMetrics {
  private:
   Series& find(const SeriesKey& key);
   Series& insert(const SeriesKey& key, std::size_t slot);
+  void grow();
 
   AppendOnly<Series, kSeriesMax> series_;
   AppendOnly<ListenerSlot, kListenersMax> listeners_;
@@ -136,8 +137,9 @@ struct ServerFacts {
   bool live = true, draining = false;
   std::uint64_t memory_bytes = 0;              // allocated; 0: not known
   std::uint64_t access_log_dropped = 0;
-  std::string version = "lateen";
 };
+
+struct Sample;   // metrics_text.h
 
 class Metrics {
  public:
@@ -154,6 +156,8 @@ class Metrics {
   std::map<std::string, std::uint64_t> stats(const std::vector<ClusterStatus>& clusters, const ServerFacts& server) const;
 
  private:
+  std::vector<Sample> samples(const std::vector<ClusterStatus>& clusters, const ServerFacts& server) const;
+
   std::vector<std::unique_ptr<WorkerMetrics>> workers_;
   std::map<ViewId, ViewInfo> views_;
 };
