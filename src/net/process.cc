@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -92,6 +93,21 @@ int become(const std::vector<std::string>& command) {
   const int error = errno == EACCES && !exists_in_path(command.front()) ? ENOENT : errno;
   std::fprintf(stderr, "lateen: %s: %s\n", arguments[0], error == ENOENT ? "command not found" : std::strerror(error));
   return error == ENOENT || error == ENOTDIR ? kExitNotFound : kExitNotExecutable;
+}
+
+int become_self(const std::vector<std::string>& args) {
+  std::string name = "lateen";
+  std::vector<char*> arguments{name.data()};
+  for (const std::string& word : args) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  ::execv("/proc/self/exe", arguments.data());
+  std::fprintf(stderr, "lateen: cannot start itself: %s\n", std::strerror(errno));
+  return kExitNotExecutable;
+}
+
+std::string own_path() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).string();
 }
 
 void adopt_orphans() { ::prctl(PR_SET_CHILD_SUBREAPER, 1); }

@@ -48,6 +48,11 @@ Result<int> fork_child(const std::function<int()>& child);
 // Becomes the program, found by PATH. When that fails: says so on standard error, returns kExitNotFound or kExitNotExecutable.
 int become(const std::vector<std::string>& command);
 
+// Becomes this same program with other arguments (without the program's name). Returns like become().
+int become_self(const std::vector<std::string>& args);
+// The path of this program. Empty when /proc does not tell.
+std::string own_path();
+
 // Orphans among our descendants come to us instead of to init.
 void adopt_orphans();
 
