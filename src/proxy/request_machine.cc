@@ -40,7 +40,7 @@ void RequestMachine::reset() {
   request_ended_at_.reset();
   idle_timeout_ = Duration{};
   try_timeout_.reset();
-  request_ended_ = try_opened_ = response_started_ = upgraded_ = retry_failed_before_ = false;
+  request_ended_ = try_opened_ = response_started_ = upgraded_ = result_in_trailers_ = retry_failed_before_ = false;
   tries_ = record_attempts_ = 0;
   status_ = 0;
   flags_ = 0;

@@ -82,7 +82,10 @@ class RequestMachine {
   // `head` is changed in place if it is to go to the client. `date`: for responses without one.
   void on_response(http::ResponseHead& head, bool ended, std::string_view date, Time now, Random& random);
   void on_response_data(Time now) { touch(now); }
+  void on_response_trailers(const http::HeaderMap& trailers);
   void on_response_ended();
+  // The local reply has gone out.
+  void on_replied() { enter_done(); }
   void on_upstream_reset(stream::ResetReason reason, bool request_bytes_sent, std::string_view detail, Time now,
                          Random& random);
   // The client's stream is gone. `protocol_error`: it broke the protocol.
@@ -166,6 +169,7 @@ class RequestMachine {
   bool try_opened_ = false;                             // the current try has a stream
   bool response_started_ = false;
   bool upgraded_ = false;
+  bool result_in_trailers_ = false;
   bool retry_failed_before_ = false;                    // for "retried and the latest reset reason"
   std::uint32_t tries_ = 0, record_attempts_ = 0;
 

@@ -104,7 +104,9 @@ void RequestMachine::on_response(http::ResponseHead& head, bool ended, std::stri
   touch(now);
   const std::int32_t grpc = grpc_status_of(head.headers);
   const std::uint16_t seen = grpc > 0 ? http_status_of_grpc(static_cast<std::uint32_t>(grpc)) : head.status;
-  push({.kind = Action::Kind::kReport, .result = TryResult::kStatus, .status = seen});
+  // The result of a gRPC call that is not over yet stands in its trailers.
+  result_in_trailers_ = grpc < 0 && !ended && head.status == 200 && is_grpc(*head_);
+  if (!result_in_trailers_) push({.kind = Action::Kind::kReport, .result = TryResult::kStatus, .status = seen});
   if (!retry_.forbidden()) {
     const RetryAnswer answer = retry_.on_response(head);
     if (answer == RetryAnswer::kYes) return enter_back_off(answer, now, random);
@@ -149,6 +151,14 @@ void RequestMachine::finish_response_head(http::ResponseHead& head, std::string_
   // A reference: the head is written before the listener's settings can go.
   head.headers.remove(HeaderId::kServer);
   head.headers.add_reference(HeaderId::kServer, settings().server_name);
+}
+
+void RequestMachine::on_response_trailers(const http::HeaderMap& trailers) {
+  const std::int32_t grpc = grpc_status_of(trailers);
+  if (grpc >= 0) grpc_status_ = grpc;
+  if (!result_in_trailers_) return;
+  const std::uint16_t seen = grpc > 0 ? http_status_of_grpc(static_cast<std::uint32_t>(grpc)) : status_;
+  push({.kind = Action::Kind::kReport, .result = TryResult::kStatus, .status = seen});
 }
 
 void RequestMachine::on_response_ended() {

@@ -1,0 +1,84 @@
+#include "proxy/upstream_try.h"
+
+#include "base/result.h"
+
+namespace lateen::proxy {
+
+using stream::ResetReason;
+
+void UpstreamTry::start(HostPin host) {
+  LATEEN_CHECK(stream_ == nullptr && !waiting_);
+  host_ = std::move(host);
+  WorkerCluster& cluster = host_->cluster();
+  stream::ClientPool& pool = host_->pool();
+  if (pool.idle_connections() == 0) {
+    std::optional<Permit> permit = cluster.shared().limits().pending_requests.acquire();
+    if (!permit) {
+      cluster.slot().upstream_rq_pending_overflow.add();
+      return events_.on_upstream_reset(ResetReason::kOverflow, false, "");
+    }
+    pending_permit_ = std::move(*permit);
+    cluster.slot().upstream_rq_pending_total.add();
+    cluster.slot().pending_active.add();
+    waiting_ = true;
+  }
+  std::unique_ptr<stream::PendingStream> place = pool.start(*this, *this);
+  // Null where we have been called already; this try may then even be over, and another one waiting.
+  if (place != nullptr) place_ = std::move(place);
+}
+
+void UpstreamTry::stop_waiting() {
+  if (waiting_) host_->cluster().slot().pending_active.subtract();
+  waiting_ = false;
+  pending_permit_ = Permit();
+}
+
+void UpstreamTry::stop_request() {
+  if (counted_) {
+    host_->slot().requests_active.subtract();
+    host_->cluster().slot().requests_active.subtract();
+  }
+  counted_ = false;
+  request_permit_ = Permit();
+}
+
+void UpstreamTry::end() {
+  place_.reset();
+  stream_.reset();
+  if (!host_) return;
+  stop_waiting();
+  stop_request();
+}
+
+void UpstreamTry::on_stream_ready(std::unique_ptr<stream::ClientStream> stream) {
+  stop_waiting();
+  WorkerCluster& cluster = host_->cluster();
+  std::optional<Permit> permit = cluster.shared().limits().requests.acquire();
+  if (!permit) {
+    cluster.slot().upstream_rq_pending_overflow.add();   // Envoy counts both overflows here
+    stream.reset();
+    return events_.on_upstream_reset(ResetReason::kOverflow, false, "");
+  }
+  request_permit_ = std::move(*permit);
+  counted_ = true;
+  host_->slot().requests_total.add();
+  host_->slot().requests_active.add();
+  cluster.slot().upstream_rq_total.add();
+  cluster.slot().requests_active.add();
+  stream_ = std::move(stream);
+  events_.on_upstream_ready();
+}
+
+void UpstreamTry::on_stream_failure(ResetReason reason, std::string_view detail) {
+  stop_waiting();
+  host_->cluster().slot().upstream_rq_pending_failure_eject.add();
+  // The pool went away with its endpoint while we waited: nothing was sent, another endpoint may be tried at once.
+  events_.on_upstream_reset(reason == ResetReason::kLocal ? ResetReason::kRefused : reason, false, detail);
+}
+
+void UpstreamTry::on_reset(ResetReason reason, bool bytes_sent, std::string_view detail) {
+  host_->cluster().slot().upstream_rq_rx_reset.add();
+  events_.on_upstream_reset(reason, bytes_sent, detail);
+}
+
+}  // namespace lateen::proxy

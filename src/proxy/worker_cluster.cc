@@ -1,0 +1,213 @@
+#include "proxy/worker_cluster.h"
+
+#include <algorithm>
+
+#include "base/result.h"
+
+namespace lateen::proxy {
+
+WorkerHost::WorkerHost(WorkerCluster& cluster, const Member& member)
+    : cluster_(cluster),
+      host_(member.host),
+      endpoint_(member.endpoint),
+      slot_(member.host->slot(cluster.worker())) {}
+
+stream::ClientPool& WorkerHost::pool() {
+  if (pool_ == nullptr) {
+    pool_ = stream::make_h1_client_pool(cluster_.loop(), host_->address(), cluster_.pool_options(), *this);
+    if (left_) pool_->drain([this] { cluster_.sweep_soon(); });
+  }
+  return *pool_;
+}
+
+bool WorkerHost::try_acquire_connection(bool must) {
+  Limit& limit = cluster_.shared().limits().connections;
+  std::optional<Permit> permit = limit.acquire();
+  if (!permit) {
+    cluster_.slot().upstream_cx_overflow.add();
+    if (!must) return false;
+    permit = limit.acquire_always();
+  }
+  permits_.push_back(std::move(*permit));
+  slot_.connections_total.add();
+  slot_.connections_active.add();
+  cluster_.slot().upstream_cx_total.add();
+  cluster_.slot().connections_active.add();
+  return true;
+}
+
+void WorkerHost::release_connection() {
+  LATEEN_CHECK(!permits_.empty());
+  permits_.pop_back();
+  slot_.connections_active.subtract();
+  cluster_.slot().connections_active.subtract();
+  if (left_ && unused()) cluster_.sweep_soon();
+}
+
+void WorkerHost::on_connected() {
+  const std::shared_ptr<const runtime::Cluster>& policy = cluster_.policy_;
+  if (policy != nullptr && policy->outlier) cluster_.report(*this, *policy, TryResult::kLocalConnectSuccess, 0);
+}
+
+void WorkerHost::on_connect_failed(stream::ResetReason reason) {
+  slot_.connect_failures.add();
+  cluster_.slot().upstream_cx_connect_fail.add();
+  if (reason == stream::ResetReason::kConnectTimeout) cluster_.slot().upstream_cx_connect_timeout.add();
+}
+
+void WorkerHost::release() {
+  LATEEN_CHECK(references_ > 0);
+  if (--references_ == 0 && left_) cluster_.sweep_soon();
+}
+
+void WorkerHost::leave() {
+  left_ = true;
+  cluster_.leaving_.push_back(this);
+  if (pool_ != nullptr) pool_->drain([this] { cluster_.sweep_soon(); });
+  release();
+}
+
+bool WorkerHost::unused() const {
+  return references_ == 0 && permits_.empty() && (pool_ == nullptr || pool_->connections() == 0);
+}
+
+WorkerCluster::WorkerCluster(net::Loop& loop, Cluster& shared, unsigned worker, Random& random)
+    : loop_(loop), shared_(shared), worker_(worker), random_(random), slot_(shared.slot(worker)) {}
+
+WorkerCluster::~WorkerCluster() {
+  for (WorkerHost* host : hosts_) delete host;
+  for (const auto& [name, host] : by_destination_) delete host;
+  for (WorkerHost* host : leaving_) delete host;
+}
+
+stream::PoolOptions WorkerCluster::pool_options() const {
+  stream::PoolOptions options;
+  if (policy_ == nullptr) return options;
+  options.connect_timeout = policy_->connect_timeout;
+  options.idle_timeout = policy_->idle_timeout.value_or(std::chrono::hours(1));
+  options.max_connection_duration = policy_->connection_duration_max.value_or(Duration{});
+  options.max_requests_per_connection = policy_->requests_per_connection_max;
+  if (policy_->keepalive) {
+    options.keepalive_idle = policy_->keepalive->idle;
+    options.keepalive_interval = policy_->keepalive->interval;
+    options.keepalive_probes = static_cast<int>(policy_->keepalive->probes);
+  }
+  return options;
+}
+
+void WorkerCluster::refresh() {
+  const std::uint64_t epoch = shared_.epoch();
+  if (epoch == epoch_) return;
+  epoch_ = epoch;
+  std::shared_ptr<const runtime::Cluster> policy = shared_.policy();
+  const bool new_policy = policy != policy_;
+  policy_ = std::move(policy);
+  std::shared_ptr<const HostSet> set = shared_.hosts();
+  if (set != set_) {
+    std::vector<WorkerHost*> hosts;
+    std::map<const Host*, WorkerHost*> by_host;
+    for (const Member& member : set->members) {
+      const auto known = by_host_.find(member.host.get());
+      WorkerHost* host = nullptr;
+      if (known != by_host_.end()) {
+        host = known->second;
+        host->endpoint_ = member.endpoint;
+        by_host_.erase(known);
+      } else {
+        host = new WorkerHost(*this, member);
+        host->retain();
+      }
+      hosts.push_back(host);
+      by_host.emplace(member.host.get(), host);
+    }
+    std::swap(by_host, by_host_);
+    hosts_ = std::move(hosts);
+    set_ = std::move(set);
+    for (const auto& [key, host] : by_host) host->leave();
+  }
+  if (new_policy) {
+    for (WorkerHost* host : hosts_) {
+      if (host->pool_ != nullptr) host->pool_->set_options(pool_options());
+    }
+  }
+  BalancerSettings settings;
+  if (policy_ != nullptr) {
+    settings = {.balancer = policy_->balancer,
+                .least_request_choices = policy_->least_request_choices,
+                .panic_threshold_percent = policy_->panic_threshold_percent};
+  }
+  balancer_.rebuild(set_->members, settings, random_);
+}
+
+// Out of line: the last use of a host ends in a callback of its pool, or of a stream that the pool still works on.
+void WorkerCluster::sweep() {
+  std::vector<WorkerHost*> unused;
+  std::erase_if(leaving_, [&](WorkerHost* host) {
+    if (host->unused()) unused.push_back(host);
+    return host->unused();
+  });
+  for (WorkerHost* host : unused) delete host;
+}
+
+WorkerHost* WorkerCluster::pick(std::span<const WorkerHost* const> tried, std::uint32_t attempts) {
+  refresh();
+  WorkerHost* host = nullptr;
+  for (std::uint32_t attempt = 0; attempt < std::max(1U, attempts); ++attempt) {
+    const std::optional<std::uint32_t> index = balancer_.pick(random_);
+    if (!index) {
+      slot_.upstream_cx_none_healthy.add();
+      return nullptr;
+    }
+    host = hosts_[*index];
+    if (std::find(tried.begin(), tried.end(), host) == tried.end()) break;
+  }
+  host->retain();
+  return host;
+}
+
+WorkerHost* WorkerCluster::original_destination(const net::Address& address) {
+  refresh();
+  const std::string key = net::to_string(address);
+  auto known = by_destination_.find(key);
+  if (known == by_destination_.end()) {
+    if (by_destination_.size() >= kOriginalDestinationHostsMax) trim_original_destinations();
+    runtime::Endpoint endpoint;
+    endpoint.host = address.host;
+    endpoint.port = address.port;
+    auto* host = new WorkerHost(*this, {std::make_shared<const Host>(address, worker_ + 1),
+                                        std::make_shared<const runtime::Endpoint>(std::move(endpoint))});
+    host->retain();
+    known = by_destination_.emplace(key, host).first;
+  }
+  known->second->retain();
+  return known->second;
+}
+
+// Hosts that nobody uses go; if all are in use the table may grow beyond its bound by those.
+void WorkerCluster::trim_original_destinations() {
+  for (auto at = by_destination_.begin(); at != by_destination_.end();) {
+    WorkerHost* host = at->second;
+    const bool used = host->references_ > 1 || (host->pool_ != nullptr && host->pool_->connections() > host->pool_->idle_connections());
+    if (used) {
+      ++at;
+      continue;
+    }
+    at = by_destination_.erase(at);
+    host->leave();
+  }
+}
+
+void WorkerCluster::report(WorkerHost& host, const runtime::Cluster& policy, TryResult result, std::uint16_t status) {
+  shared_.report(host.host(), policy, result, status, loop_.now(), random_);
+}
+
+void WorkerCluster::drain() {
+  for (WorkerHost* host : hosts_) {
+    if (host->pool_ != nullptr) host->pool_->close_connections_when_idle();
+  }
+  for (const auto& [key, host] : by_destination_) {
+    if (host->pool_ != nullptr) host->pool_->close_connections_when_idle();
+  }
+}
+
+}  // namespace lateen::proxy

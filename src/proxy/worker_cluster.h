@@ -1,0 +1,141 @@
+// WorkerCluster, WorkerHost: one worker's side of a cluster: its connection pools, its load balancer, its counters.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "net/loop.h"
+#include "proxy/cluster.h"
+#include "proxy/load_balancer.h"
+#include "proxy/random.h"
+#include "stream/client_pool.h"
+
+namespace lateen::proxy {
+
+class WorkerCluster;
+
+// A host as one worker uses it. Counted by hand (one thread): the cluster holds one reference while the host is in its
+// set, each try one; without references and connections it goes away.
+class WorkerHost final : private stream::ConnectionAdmission {
+ public:
+  WorkerHost(WorkerCluster& cluster, const Member& member);
+
+  const Host& host() const { return *host_; }
+  const std::shared_ptr<const runtime::Endpoint>& endpoint() const { return endpoint_; }
+  WorkerCluster& cluster() { return cluster_; }
+  HostSlot& slot() const { return slot_; }
+
+  // Made at the first use, with the options of the cluster's policy of then.
+  stream::ClientPool& pool();
+  // For connections beside the pool (TCP proxying): the same limits and counters; false: the limit is reached.
+  bool acquire_connection() { return try_acquire_connection(false); }
+  void count_connected() { on_connected(); }
+  void count_connect_failed(stream::ResetReason reason) { on_connect_failed(reason); }
+  void drop_connection() { release_connection(); }
+
+  void retain() { ++references_; }
+  void release();
+
+ private:
+  friend class WorkerCluster;
+  bool try_acquire_connection(bool must) override;
+  void release_connection() override;
+  void on_connected() override;
+  void on_connect_failed(stream::ResetReason reason) override;
+
+  void leave();                    // no longer in the set
+  bool unused() const;
+
+  WorkerCluster& cluster_;
+  std::shared_ptr<const Host> host_;
+  std::shared_ptr<const runtime::Endpoint> endpoint_;
+  HostSlot& slot_;
+  std::vector<Permit> permits_;    // one for each connection
+  std::unique_ptr<stream::ClientPool> pool_;
+  std::uint32_t references_ = 0;
+  bool left_ = false;
+};
+
+class WorkerCluster {
+ public:
+  // Hosts that were reached by their original destination and are kept for their idle connections.
+  static constexpr std::size_t kOriginalDestinationHostsMax = 1024;
+
+  // All must outlive this object.
+  WorkerCluster(net::Loop& loop, Cluster& shared, unsigned worker, Random& random);
+  ~WorkerCluster();
+  WorkerCluster(const WorkerCluster&) = delete;
+  WorkerCluster& operator=(const WorkerCluster&) = delete;
+
+  Cluster& shared() { return shared_; }
+  ClusterSlot& slot() { return slot_; }
+  net::Loop& loop() { return loop_; }
+  unsigned worker() const { return worker_; }
+  Random& random() { return random_; }
+
+  // A host for one try, retained by the caller; null: none is healthy. Hosts of `tried` are avoided: up to `attempts`
+  // draws, the last one stands (Envoy's previous_hosts).
+  WorkerHost* pick(std::span<const WorkerHost* const> tried, std::uint32_t attempts);
+  // The host at `address`, for original-destination clusters; retained by the caller.
+  WorkerHost* original_destination(const net::Address& address);
+  // Whether no connection at all is open: then one more may always be opened.
+  bool without_connections() const { return slot_.connections_active.get() == 0; }
+  // Tells outlier detection of a result.
+  void report(WorkerHost& host, const runtime::Cluster& policy, TryResult result, std::uint16_t status);
+  // No new connections to any host; idle ones close.
+  void drain();
+
+ private:
+  friend class WorkerHost;
+  void refresh();
+  stream::PoolOptions pool_options() const;
+  void trim_original_destinations();
+  void sweep_soon() { loop_.arm<&WorkerCluster::sweep>(sweep_, Duration::zero(), this); }
+  void sweep();                                          // deletes hosts that left and are unused
+
+  net::Loop& loop_;
+  Cluster& shared_;
+  const unsigned worker_;
+  Random& random_;
+  ClusterSlot& slot_;
+  std::uint64_t epoch_ = 0;
+  std::shared_ptr<const HostSet> set_;
+  std::shared_ptr<const runtime::Cluster> policy_;
+  std::vector<WorkerHost*> hosts_;                       // as set_->members
+  std::map<const Host*, WorkerHost*> by_host_;
+  std::map<std::string, WorkerHost*> by_destination_;
+  std::vector<WorkerHost*> leaving_;                     // still have connections or tries
+  net::Timer sweep_;
+  LoadBalancer balancer_;
+};
+
+// A retained host.
+class HostPin {
+ public:
+  HostPin() = default;
+  explicit HostPin(WorkerHost* retained) : host_(retained) {}
+  HostPin(HostPin&& other) noexcept : host_(std::exchange(other.host_, nullptr)) {}
+  HostPin& operator=(HostPin&& other) noexcept {
+    std::swap(host_, other.host_);
+    return *this;
+  }
+  HostPin(const HostPin&) = delete;
+  HostPin& operator=(const HostPin&) = delete;
+  ~HostPin() { reset(); }
+
+  void reset() {
+    if (host_ != nullptr) std::exchange(host_, nullptr)->release();
+  }
+  WorkerHost* get() const { return host_; }
+  WorkerHost* operator->() const { return host_; }
+  explicit operator bool() const { return host_ != nullptr; }
+
+ private:
+  WorkerHost* host_ = nullptr;
+};
+
+}  // namespace lateen::proxy

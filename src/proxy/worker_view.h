@@ -1,0 +1,70 @@
+// WorkerView: one view as one worker has it: the snapshot it has adopted and its side of each cluster.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "proxy/proxy.h"
+#include "proxy/worker_cluster.h"
+#include "runtime/snapshot.h"
+
+namespace lateen::proxy {
+
+// The clusters of a view by ClusterId, as the control thread has made them so far; they live as long as the proxy.
+using ClusterTable = std::vector<Cluster*>;
+
+class WorkerView {
+ public:
+  WorkerView(ViewId id, net::Loop& loop, unsigned worker, Random& random)
+      : id_(id), loop_(loop), worker_(worker), random_(random) {}
+
+  void adopt(std::shared_ptr<const runtime::Snapshot> snapshot, std::shared_ptr<const ClusterTable> table) {
+    snapshot_ = std::move(snapshot);
+    table_ = std::move(table);
+    ++version_;
+  }
+  // Moves with every adoption.
+  std::uint64_t version() const { return version_; }
+
+  ViewId id() const { return id_; }
+  const std::shared_ptr<const runtime::Snapshot>& snapshot() const { return snapshot_; }
+  // The policy of now; null: there is no such cluster.
+  std::shared_ptr<const runtime::Cluster> policy(runtime::ClusterId id) const {
+    return snapshot_ == nullptr || id >= snapshot_->clusters.size() ? nullptr : snapshot_->clusters[id];
+  }
+  // Made at the first use; null: the control thread has never heard of it.
+  WorkerCluster* cluster(runtime::ClusterId id) {
+    if (table_ == nullptr || id >= table_->size()) return nullptr;
+    if (id >= clusters_.size()) clusters_.resize(table_->size());
+    if (clusters_[id] == nullptr) clusters_[id] = std::make_unique<WorkerCluster>(loop_, *(*table_)[id], worker_, random_);
+    return clusters_[id].get();
+  }
+  std::shared_ptr<const runtime::RouteTable> route_table(std::string_view name) const {
+    if (snapshot_ == nullptr) return nullptr;
+    const auto found = snapshot_->route_tables.find(name);
+    return found == snapshot_->route_tables.end() ? nullptr : found->second;
+  }
+  std::shared_ptr<const runtime::Listener> listener(std::string_view name) const {
+    if (snapshot_ == nullptr) return nullptr;
+    const auto found = snapshot_->listeners.find(name);
+    return found == snapshot_->listeners.end() ? nullptr : found->second;
+  }
+  void drain() {
+    for (const auto& cluster : clusters_) {
+      if (cluster != nullptr) cluster->drain();
+    }
+  }
+
+ private:
+  const ViewId id_;
+  net::Loop& loop_;
+  const unsigned worker_;
+  Random& random_;
+  std::shared_ptr<const runtime::Snapshot> snapshot_;
+  std::shared_ptr<const ClusterTable> table_;
+  std::uint64_t version_ = 1;
+  std::vector<std::unique_ptr<WorkerCluster>> clusters_;
+};
+
+}  // namespace lateen::proxy
