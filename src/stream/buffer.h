@@ -52,6 +52,14 @@ class Slice {
 
   std::string_view view() const { return {data_, size_}; }
   std::size_t size() const { return size_; }
+  // The bytes of `part`, which lie inside this slice, as a slice of their own.
+  Slice part(std::string_view part) const { return {slab_, part.data(), part.size()}; }
+  // Takes `next` in, if its bytes stand directly behind these in the same slab.
+  bool join(const Slice& next) {
+    if (slab_ == nullptr || next.slab_ != slab_ || next.data_ != data_ + size_) return false;
+    size_ += next.size_;
+    return true;
+  }
   void remove_prefix(std::size_t bytes) { data_ += bytes; size_ -= bytes; }
   void remove_suffix(std::size_t bytes) { size_ -= bytes; }
 
@@ -64,8 +72,15 @@ class Slice {
 class Buffer {
  public:
   Buffer() = default;
-  Buffer(Buffer&&) noexcept = default;
-  Buffer& operator=(Buffer&&) noexcept = default;
+  Buffer(Buffer&& other) noexcept : slices_(std::move(other.slices_)), size_(std::exchange(other.size_, 0)) {
+    other.slices_.clear();
+  }
+  Buffer& operator=(Buffer&& other) noexcept {
+    slices_ = std::move(other.slices_);
+    other.slices_.clear();
+    size_ = std::exchange(other.size_, 0);
+    return *this;
+  }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
 
@@ -77,6 +92,8 @@ class Buffer {
   void append_static(std::string_view bytes);    // the bytes live for ever
   Buffer share() const;                          // the same slices again: for bodies kept for a retry
   void remove_prefix(std::size_t bytes);
+  void move_prefix(std::size_t bytes, Buffer& into);  // the first `bytes` go to the end of `into`
+  void clear();
   std::size_t fill_iovec(std::span<iovec> into) const;  // how many entries were used
   std::string to_string() const;                 // for tests and small local bodies
   const std::vector<Slice>& slices() const { return slices_; }

@@ -51,7 +51,7 @@ class HttpReply {
   // Called once when the client goes away before the end; may be null.
   virtual void set_on_gone(std::function<void()> on_gone) = 0;
   virtual bool gone() const = 0;
-  // The next respond() or write() cuts the connection instead (for `lateen echo --reset`).
+  // Cuts the connection, before or in the middle of the answer (for `lateen echo --reset`).
   virtual void reset() = 0;
 };
 
