@@ -2,9 +2,9 @@
 #include <csignal>
 #include <cstdio>
 
+#include "cli/admin_client.h"
 #include "cli/commands.h"
 #include "cli/echo_workload.h"
-#include "cli/exec_mesh.h"
 #include "cli/read_watch.h"
 #include "net/process.h"
 
@@ -20,7 +20,7 @@ class Echo {
       : arguments_(std::move(arguments)), loop_(std::move(loop)), signals_(std::move(signals)), workload_(*loop_, arguments_, registration_) {}
 
   Result<int> run() {
-    LATEEN_TRY(const net::Address admin, net::parse_address(admin_address(arguments_.admin)));
+    LATEEN_TRY(const net::Address admin, net::parse_address(AdminClient(arguments_.admin).address()));
     stream::HttpServerOptions options;
     options.server_name = "lateen-echo";
     LATEEN_TRY(server_, stream::listen_http(*loop_, arguments_.listen, options, [this](const auto& request, auto reply) {

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 
 #include "base/result.h"
 #include "base/time.h"
+#include "cli/admin_client.h"
 #include "cli/exec_connection.h"
 
 namespace lateen::cli {
@@ -13,11 +13,8 @@ namespace lateen::cli {
 // The admin address: `given` (of --admin), else LATEEN_ADMIN, else 127.0.0.1:15000.
 std::string admin_address(const std::string& given);
 
-// One GET on the admin port; the body of a 200. Errors: kNotFound (no mesh there; says how to start one), kTimeout, kProtocol.
-Result<std::string> admin_get(const std::string& admin, std::string_view path);
-
 // Asks the admin port where exec goes in.
-Result<ExecDirections> ask_exec_directions(const std::string& admin);
+Result<ExecDirections> ask_exec_directions(const AdminClient& admin);
 
 // Connects to the mesh's socket, which must belong to this user (or root), and says hello.
 Result<ExecConnection> greet_mesh(const std::string& socket, const ExecHello& hello);

@@ -208,7 +208,7 @@ Result<int> Execution::run() {
 }
 
 Result<int> execute(ExecArguments arguments) {
-  LATEEN_TRY(ExecDirections directions, ask_exec_directions(admin_address(arguments.admin)));
+  LATEEN_TRY(ExecDirections directions, ask_exec_directions(AdminClient(arguments.admin)));
   LATEEN_TRY(net::SignalWatch signals, net::SignalWatch::open({SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT}));
   LATEEN_TRY(auto loop, net::EpollLoop::create());
   return Execution(std::move(arguments), std::move(directions), std::move(signals), std::move(loop)).run();

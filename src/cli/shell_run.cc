@@ -11,11 +11,13 @@
 #include <filesystem>
 #include <fstream>
 
+#include "cli/admin_client.h"
 #include "cli/commands.h"
-#include "cli/exec_mesh.h"
+#include "cli/exec_protocol.h"
 #include "cli/flags.h"
 #include "cli/shell_names.h"
 #include "net/process.h"
+#include "net/unix_channel.h"
 
 namespace lateen::cli {
 
@@ -163,11 +165,11 @@ int run_shell(Args args) {
     std::fputs(to_text(kUsage).c_str(), stdout);
     return 0;
   }
-  const std::string admin = admin_address(flags->get("admin", ""));
-  if (auto answer = admin_get(admin, "/lateen/exec-socket"); !answer) return complain(answer.error());
+  const AdminClient admin(flags->get("admin", ""));
+  if (auto answer = admin.call("GET", "/ready"); !answer) return complain(answer.error());
   const auto folder = make_folder();
   if (!folder) return complain(folder.error());
-  ::setenv("LATEEN_ADMIN", admin.c_str(), 1);
+  ::setenv("LATEEN_ADMIN", admin.address().c_str(), 1);
   ::setenv("LATEEN_SHELL_PATH", folder->c_str(), 1);
   ::setenv("PATH", (*folder + ":" + environment("PATH")).c_str(), 1);
   std::fflush(stdout);
