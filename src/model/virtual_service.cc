@@ -47,7 +47,8 @@ void header_values(Reader& reader, const std::map<std::string, std::string>& val
 void match_header_names(Reader& reader, const std::map<std::string, StringMatch>& headers) {
   for (const auto& [name, match] : headers) {
     if (name.starts_with("@request.auth.claims")) reader.error_below(name, kUnsupportedField, "matching on claims of a token is not supported yet", "match on a header");
-    else if (!is_header_name(name)) reader.error_below(name, kBadValue, "\"" + name + "\" is not a header name", "use letters, digits, '-' and '_'");
+    // Envoy's pseudo headers may be matched: ":method", ":authority".
+    else if (!is_header_name(name.starts_with(':') ? std::string_view(name).substr(1) : std::string_view(name))) reader.error_below(name, kBadValue, "\"" + name + "\" is not a header name", "use letters, digits, '-' and '_'");
   }
 }
 

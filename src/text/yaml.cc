@@ -133,7 +133,11 @@ class DocumentReader {
   Place place(fy_event* event, Place otherwise) const {
     const fy_mark* mark = fy_event_start_mark(event);
     if (mark == nullptr || mark->line < 0 || mark->column < 0) return otherwise;
-    return {piece_.line + mark->line, mark->column + 1};
+    // The mark of a quoted scalar and of an alias stands behind its first character.
+    const bool quoted = event->type == FYET_SCALAR && event->scalar.value != nullptr &&
+                        (fy_token_scalar_style(event->scalar.value) == FYSS_SINGLE_QUOTED || fy_token_scalar_style(event->scalar.value) == FYSS_DOUBLE_QUOTED);
+    const int behind = (quoted || event->type == FYET_ALIAS) && mark->column > 0 ? 1 : 0;
+    return {piece_.line + mark->line, mark->column + 1 - behind};
   }
 
   static std::string token_text(fy_token* token) {
@@ -161,7 +165,17 @@ class DocumentReader {
     void* cursor = nullptr;
     const fy_diag_error* first = fy_diag_errors_iterate(diag_.get(), &cursor);
     if (first == nullptr || first->msg == nullptr) return error_at({piece_.line, 1}, "is not valid YAML");
-    return error_at({piece_.line + std::max(first->line, 0), std::max(first->column, 0) + 1}, "is not valid YAML: " + std::string(first->msg));
+    return error_at(within({piece_.line + std::max(first->line, 0), std::max(first->column, 0) + 1}), "is not valid YAML: " + std::string(first->msg));
+  }
+
+  // libfyaml counts the end of the input as a line or two of its own; a message names a line that is there.
+  Place within(Place where) const {
+    std::string_view text = piece_.text;
+    while (text.ends_with('\n')) text.remove_suffix(1);
+    const int last = piece_.line + static_cast<int>(std::count(text.begin(), text.end(), '\n'));
+    if (where.line <= last) return where;
+    const auto newline = text.rfind('\n');
+    return {last, static_cast<int>(newline == std::string_view::npos ? text.size() : text.size() - newline - 1) + 1};
   }
 
   Result<Node> value(fy_event* event, int depth, Place otherwise) {

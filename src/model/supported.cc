@@ -1,0 +1,108 @@
+#include "model/supported.h"
+
+#include <string>
+
+#include "model/codes.h"
+#include "model/names.h"
+#include "model/protocol.h"
+
+namespace lateen::model {
+
+namespace {
+
+class Unsupported {
+ public:
+  explicit Unsupported(const Object& object) : object_(object) {}
+
+  void add(const std::string& field, std::string message, std::string fix = "take it out") {
+    found_.push_back({std::string(kUnsupportedField), Severity::kError, object_.origin(field), std::move(message), std::move(fix)});
+  }
+  // `field` is not carried out.
+  void field(const std::string& path) { add(path, "is not carried out yet"); }
+
+  std::vector<Diagnostic> take() { return std::move(found_); }
+
+ private:
+  const Object& object_;
+  std::vector<Diagnostic> found_;
+};
+
+std::string item(std::string_view list, std::size_t index) { return std::string(list) + "[" + std::to_string(index) + "]"; }
+
+void check(const VirtualService& service, Unsupported& out) {
+  if (service.hosts.empty()) out.add("spec", "a VirtualService without hosts is a delegate, and delegates are not carried out yet", "write hosts: [NAME]");
+  for (std::size_t i = 0; i < service.http.size(); ++i) {
+    const HttpRoute& route = service.http[i];
+    const std::string path = item("spec.http", i) + ".";
+    if (route.delegate) out.field(path + "delegate");
+    if (route.mirror) out.field(path + "mirror");
+    if (!route.mirrors.empty()) out.field(path + "mirrors");
+    if (route.cors_policy) out.field(path + "corsPolicy");
+  }
+  for (std::size_t i = 0; i < service.tls.size(); ++i) out.add(item("spec.tls", i), "routes for TLS traffic are not carried out yet");
+}
+
+void check_load_balancer(const LoadBalancer& balancer, const std::string& path, Unsupported& out) {
+  if (balancer.simple == LoadBalancer::Simple::kPassthrough)
+    out.add(path + "simple", "PASSTHROUGH is not carried out yet", "write ROUND_ROBIN, LEAST_REQUEST or RANDOM");
+  if (balancer.consistent_hash) out.field(path + "consistentHash");
+  if (balancer.locality_lb_setting) out.field(path + "localityLbSetting");
+  if (balancer.warmup) out.field(path + "warmup");
+  if (balancer.warmup_duration_secs) out.field(path + "warmupDurationSecs");
+}
+
+void check_blocks(const PolicyBlocks& blocks, const std::string& path, Unsupported& out) {
+  if (blocks.load_balancer) check_load_balancer(*blocks.load_balancer, path + "loadBalancer.", out);
+  if (blocks.connection_pool && blocks.connection_pool->http) {
+    const ConnectionPoolHttp& http = *blocks.connection_pool->http;
+    if (http.h2_upgrade_policy == ConnectionPoolHttp::H2Upgrade::kUpgrade)
+      out.add(path + "connectionPool.http.h2UpgradePolicy", "UPGRADE is not carried out yet", "write DEFAULT or DO_NOT_UPGRADE");
+    if (http.use_client_protocol) out.field(path + "connectionPool.http.useClientProtocol");
+  }
+  if (blocks.tls && blocks.tls->mode != ClientTls::Mode::kDisable)
+    out.add(path + "tls.mode", "TLS to upstreams is not carried out yet", "write mode: DISABLE, or take tls out");
+}
+
+void check_policy(const TrafficPolicy& policy, const std::string& path, Unsupported& out) {
+  check_blocks(policy, path, out);
+  for (std::size_t i = 0; i < policy.port_level_settings.size(); ++i)
+    check_blocks(policy.port_level_settings[i], path + item("portLevelSettings", i) + ".", out);
+  if (policy.retry_budget) out.field(path + "retryBudget");
+}
+
+void check(const DestinationRule& rule, Unsupported& out) {
+  if (rule.traffic_policy) check_policy(*rule.traffic_policy, "spec.trafficPolicy.", out);
+  for (std::size_t i = 0; i < rule.subsets.size(); ++i)
+    if (rule.subsets[i].traffic_policy) check_policy(*rule.subsets[i].traffic_policy, item("spec.subsets", i) + ".trafficPolicy.", out);
+  if (rule.has_workload_selector) out.field("spec.workloadSelector");
+}
+
+void check(const Gateway& gateway, Unsupported& out) {
+  for (std::size_t i = 0; i < gateway.servers.size(); ++i) {
+    const GatewayServer& server = gateway.servers[i];
+    const std::string path = item("spec.servers", i) + ".";
+    if (is_tls_protocol(server.protocol)) out.add(path + "port.protocol", server.protocol + " servers are not carried out yet", "write protocol: HTTP");
+    if (is_unix_address(server.bind)) out.add(path + "bind", "unix sockets are not carried out yet", "write an IP address");
+  }
+}
+
+void check(const ServiceEntry& entry, Unsupported& out) {
+  if (entry.resolution == ServiceEntry::Resolution::kDynamicDns)
+    out.add("spec.resolution", "DYNAMIC_DNS is not carried out yet", "write DNS and name the host");
+}
+
+void check(const WorkloadEntry&, Unsupported&) {}
+void check(const Service&, Unsupported&) {}
+void check(const EndpointSlice&, Unsupported&) {}
+void check(const Pod&, Unsupported&) {}
+void check(const Namespace&, Unsupported&) {}
+
+}  // namespace
+
+std::vector<Diagnostic> unsupported(const Object& object) {
+  Unsupported out(object);
+  std::visit([&](const auto& spec) { check(spec, out); }, object.spec);
+  return out.take();
+}
+
+}  // namespace lateen::model
