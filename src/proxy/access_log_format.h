@@ -30,27 +30,32 @@ class AccessLogFormat {
   static Result<AccessLogFormat> compile(std::string_view format);
 
   // Appends the text of one request, as the format says it (a line end is part of the format). Values are escaped so
-  // that none can break a line or a quoted field: control bytes, '"' and '\' as "\xNN", as Envoy does.
+  // that none can break a line or a quoted field: control bytes, '"' and '\' as "\xNN".
   void append(std::string& text, const RequestRecord& record) const;
 
  private:
   enum class Operator : std::uint8_t {
     kLiteral, kStartTime, kRequestHeader, kResponseHeader, kResponseTrailer, kProtocol, kResponseCode, kResponseFlags,
     kResponseCodeDetails, kConnectionTerminationDetails, kUpstreamTransportFailureReason, kBytesReceived, kBytesSent,
-    kDuration, kRequestDuration, kUpstreamServiceTime, kUpstreamHost, kUpstreamCluster, kUpstreamLocalAddress,
-    kUpstreamRequestAttemptCount, kDownstreamLocalAddress, kDownstreamLocalPort, kDownstreamRemoteAddress,
-    kDownstreamRemoteAddressWithoutPort, kDownstreamLocalAddressWithoutPort, kRequestedServerName, kRouteName,
-    kGrpcStatus, kGrpcStatusNumber, kHostname, kNothing,
+    kDuration, kUpstreamServiceTime, kUpstreamHost, kUpstreamCluster, kUpstreamLocalAddress,
+    kUpstreamRequestAttemptCount, kDownstreamLocalAddress, kDownstreamLocalAddressWithoutPort, kDownstreamLocalPort,
+    kDownstreamRemoteAddress, kDownstreamRemoteAddressWithoutPort, kDownstreamRemotePort, kRequestedServerName,
+    kRouteName, kGrpcStatus, kGrpcStatusNumber, kNothing,
   };
   struct Part {
     Operator op = Operator::kLiteral;
-    std::string text;           // the literal, the header's name, or the time format
+    std::string text;           // the literal, the name of the field, or the time format
     std::string alternative;    // REQ(X?Y): Y
     std::size_t length_max = 0; // 0: not cut
   };
 
-  static Result<Part> compile_operator(std::string_view name, std::string_view argument, bool has_argument);
-  void append_part(std::string& text, const Part& part, const RequestRecord& record) const;
+  struct Known;
+  static const Known* find(std::string_view name);
+  static Result<Part> compile_operator(std::string_view format, std::size_t& at);
+  static Result<void> set_argument(Part& part, std::string_view name, std::string_view argument, bool has_argument);
+  static void append_part(std::string& text, const Part& part, const RequestRecord& record);
+  static std::string_view text_of(const Part& part, const RequestRecord& record);
+  static bool append_number(std::string& text, Operator op, const RequestRecord& record);
 
   std::vector<Part> parts_;
 };
