@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <memory>
 #include <optional>
 
 #include "model/kinds.h"
@@ -83,14 +84,14 @@ class ManifestReader {
     const KindNames& known = names(kind.kind);
     Reader reader(file_, label(node), known.is_istio ? Reader::Mode::kStrict : Reader::Mode::kTolerant);
     reader.start_at({node.line, node.column});
-    auto out = std::make_shared<Object>();
-    out->kind = kind.kind;
-    out->meta = read_metadata(reader, node, is_namespaced(kind.kind));
-    if (out->meta.name.empty() && reader.error_count() == 0)
+    Object out;
+    out.kind = kind.kind;
+    out.meta = read_metadata(reader, node, is_namespaced(kind.kind));
+    if (out.meta.name.empty() && reader.error_count() == 0)
       reader.error_below("metadata.name", kMissingField, "the object has no name", "write metadata: {name: NAME}");
-    const Key key = out->key();
+    const Key key = out.key();
     reader.set_object(to_string(key), key.namespace_);
-    read_spec(reader, kind, node, out->spec);
+    read_spec(reader, kind, node, out.spec);
     finish(reader, std::move(out), node, yaml);
   }
 
@@ -111,28 +112,28 @@ class ManifestReader {
     if (!found) reader.error(kMissingField, "the object has no spec");
   }
 
-  void finish(Reader& reader, std::shared_ptr<Object> out, const text::Node& node, std::string_view yaml) {
-    const Key key = out->key();
+  void finish(Reader& reader, Object out, const text::Node& node, std::string_view yaml) {
+    const Key key = out.key();
     std::vector<Diagnostic> problems = reader.take_problems();
     const bool good = reader.error_count() == 0;
     const auto [first, is_new] = seen_.emplace(key, node.line);
     if (good && !is_new) {
       Origin origin{std::string(file_), node.line, node.column, to_string(key), {}};
       problems.push_back({std::string(kDuplicateObject), Severity::kError, std::move(origin), "is defined twice, first in line " + std::to_string(first->second), "take one of them out, or give it another name"});
-    } else if (!good && !out->meta.name.empty()) {
+    } else if (!good && !out.meta.name.empty()) {
       for (const Diagnostic& problem : problems)
         if (problem.severity == Severity::kError) {
           result_.unreadable.emplace(key, problem);
           break;
         }
     } else if (good) {
-      out->api_version = node.find("apiVersion")->text();
-      out->file = file_;
-      out->positions = reader.take_positions();
-      out->positions.emplace("", Position{node.line, node.column});
-      out->yaml = yaml;
-      out->content_hash = reader.content_hash() ^ (static_cast<std::uint64_t>(key.kind) * 0x9e3779b97f4a7c15ULL);
-      result_.objects.push_back(std::move(out));
+      out.api_version = node.find("apiVersion")->text();
+      out.file = file_;
+      out.positions = reader.take_positions();
+      out.positions.emplace("", Position{node.line, node.column});
+      out.yaml = yaml;
+      out.content_hash = reader.content_hash() ^ (static_cast<std::uint64_t>(key.kind) * 0x9e3779b97f4a7c15ULL);
+      result_.objects.push_back(std::make_shared<const Object>(std::move(out)));
     }
     std::move(problems.begin(), problems.end(), std::back_inserter(result_.problems));
   }

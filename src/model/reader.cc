@@ -110,10 +110,17 @@ void Reader::error_below(std::string_view field, std::string_view code, std::str
   error(code, std::move(message), std::move(fix));
   Origin& origin = problems_.back().origin;
   origin.field_path += origin.field_path.empty() ? std::string(field) : "." + std::string(field);
-  const auto found = positions_.find(origin.field_path);
-  if (found == positions_.end()) return;
-  origin.line = found->second.line;
-  origin.column = found->second.column;
+  // The place of the field, or of its nearest parent that was read.
+  std::string_view path = origin.field_path;
+  while (!path.empty()) {
+    if (const auto found = positions_.find(path); found != positions_.end()) {
+      origin.line = found->second.line;
+      origin.column = found->second.column;
+      return;
+    }
+    const auto cut = path.find_last_of(".[");
+    path = cut == std::string_view::npos ? std::string_view() : path.substr(0, cut);
+  }
 }
 
 void Reader::unknown_field(const text::Member& member, std::span<const std::string_view> known) {

@@ -58,7 +58,7 @@ class Reader {
   // Problems with the field where the reader stands.
   void error(std::string_view code, std::string message, std::string fix = "");
   void warn(std::string_view code, std::string message, std::string fix = "");
-  // With a field below it ("port.number"); falls back to the place where the reader stands.
+  // With a field below it ("port.number"); its place, or that of its nearest parent.
   void error_below(std::string_view field, std::string_view code, std::string message, std::string fix = "");
   void unknown_field(const text::Member& member, std::span<const std::string_view> known);
   // Reports and returns false unless the node has the type. `example` says what to write.
