@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -36,6 +37,9 @@ struct LeftOut {
   Origin because_of;                           // the winner, or the catch-all; empty if none
   std::string text;                            // "sourceLabels app=reviews does not select sleep"
   std::string host;                            // the host that it is about, as an FQDN
+  std::uint32_t port = 0;                      // of the listener for whose routes it was left out; 0: for all
+
+  bool operator==(const LeftOut&) const = default;
 };
 
 // Where a generated thing came from. Key: "route/<route table>/<virtual host>/<index>" or "cluster/<name>"; field is
@@ -55,7 +59,27 @@ struct Translation {
 
 struct Options {
   Compat compat = Compat::kLateen;
+  // What istiod sends and a mesh without sidecars at its workloads has no use for; all on: istiod's own output.
+  bool auto_mtls = false;           // TLS to endpoints with a sidecar, by transport_socket_matches
+  bool inbound = false;             // the inbound side of the workload: listener and clusters
+  bool access_log = false;          // access loggers in listeners, for mesh config accessLogFile
+  std::uint16_t http_proxy_port = 0;  // mesh config proxyHttpPort: a listener for HTTP proxy clients; 0: none
+  // Give services without an address one of 240.240.0.0/16, as Istio's DNS proxying does.
+  bool allocate_addresses = false;
+  std::string cluster_id = "Kubernetes";                // Istio's name for the registry
+  std::map<std::string, std::string> node_localities;   // Kubernetes node -> "region/zone/subzone"
 };
+
+// "[namespace/]name" of every service of the mesh, with the addresses that clients may dial: what names resolve to.
+struct ServiceAddress {
+  std::string host;                            // FQDN
+  std::string namespace_;
+  std::vector<std::string> aliases;            // "reviews", "reviews.default", "reviews.default.svc" for default's clients
+  std::vector<std::string> addresses;          // cluster IPs, ServiceEntry addresses, or the allocated one
+  std::vector<std::uint32_t> ports;
+};
+std::vector<ServiceAddress> service_addresses(const model::Mesh& mesh, std::string_view client_namespace,
+                                              const Options& options);
 
 Translation translate(const model::Mesh& mesh, const View& view, const Options& options);
 

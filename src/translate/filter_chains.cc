@@ -1,0 +1,181 @@
+#include "translate/filter_chains.h"
+
+#include <algorithm>
+#include <set>
+
+#include "translate/destination_rules.h"
+#include "translate/names.h"
+
+namespace lateen::translate {
+namespace {
+
+using model::L4Match;
+using model::L4Route;
+
+std::set<std::string> as_set(const std::vector<std::string>& list) { return {list.begin(), list.end()}; }
+
+bool holds(const L4Match& match, const Scope& scope, std::uint32_t port) {
+  const bool gateway_fits = match.gateways.empty() || std::find(match.gateways.begin(), match.gateways.end(), "mesh") !=
+                                                          match.gateways.end();
+  return gateway_fits && selects(match.source_labels, scope.view.labels) && (match.port == 0 || match.port == port) &&
+         (match.source_namespace.empty() || match.source_namespace == scope.view.namespace_);
+}
+
+// The connection settings of the service's rule, as the listener needs them.
+void apply_rule(TcpFilterSettings& out, const Scope& scope, const Service* service, const std::string& subset) {
+  const MergedRule* rule = service == nullptr ? nullptr : scope.rules.find(scope.view, *service);
+  if (rule == nullptr) return;
+  if (rule->policy != nullptr && rule->policy->connection_pool && rule->policy->connection_pool->tcp) {
+    out.idle_timeout = rule->policy->connection_pool->tcp->idle_timeout;
+    out.connection_duration_max = rule->policy->connection_pool->tcp->max_connection_duration;
+  }
+  const auto hashes_source = [](const model::TrafficPolicy* policy) {
+    return policy != nullptr && policy->load_balancer && policy->load_balancer->consistent_hash &&
+           policy->load_balancer->consistent_hash->use_source_ip;
+  };
+  out.hash_source_ip = hashes_source(rule->policy);
+  const SubsetSource* source = rule->find_subset(subset);
+  if (source != nullptr && source->subset->traffic_policy && source->subset->traffic_policy->load_balancer)
+    out.hash_source_ip = hashes_source(&*source->subset->traffic_policy);
+}
+
+std::string cluster_of(const Scope& scope, const model::Destination& destination, std::uint32_t listen_port) {
+  const Service* service = scope.find_service(lower(destination.host));
+  std::uint32_t port = destination.port;
+  if (port == 0) port = service != nullptr && service->ports.size() == 1 ? service->ports.front().number : listen_port;
+  const std::string& host = service != nullptr && !service->external_name.empty() ? service->external_name : destination.host;
+  return outbound_cluster(port, destination.subset, host);
+}
+
+TcpFilterSettings settings_of(const Scope& scope, const L4Route& route, const VisibleVirtualService& source,
+                              std::uint32_t port) {
+  TcpFilterSettings out;
+  const model::Destination& first = route.route.front().destination;
+  const bool single = route.route.size() == 1;
+  for (const auto& to : route.route)
+    if (single || to.weight > 0)
+      out.destinations.push_back({cluster_of(scope, to.destination, port), static_cast<std::uint32_t>(to.weight)});
+  if (!single) out.stat_prefix = source.object->meta.name + "." + source.object->meta.namespace_;
+  apply_rule(out, scope, scope.find_service(lower(first.host)), single ? first.subset : std::string());
+  return out;
+}
+
+// The chains of one service's port while they are gathered.
+struct Gatherer {
+  const Scope& scope;
+  const Port& port;
+  std::vector<std::string> destinations;   // CIDR of the service's address, if it is one
+  std::vector<Chain> chains;
+  bool has_default = false;
+
+  Chain chain(const L4Route& route, const VisibleVirtualService& source) const {
+    Chain out;
+    out.config = source.object;
+    out.tcp = settings_of(scope, route, source, port.number);
+    out.mongo = port.protocol == Protocol::kMongo;
+    out.destinations = destinations;
+    return out;
+  }
+
+  bool can_route(const L4Route& route) const {
+    return std::any_of(route.route.begin(), route.route.end(),
+                       [&](const auto& to) { return route.route.size() == 1 || to.weight > 0; });
+  }
+
+  void add_tls(const VisibleVirtualService& source) {
+    std::set<std::pair<std::set<std::string>, std::set<std::string>>> seen;
+    for (const L4Route& route : source.tls) {
+      if (!can_route(route)) continue;
+      for (const L4Match& match : route.match) {
+        if (!holds(match, scope, port.number)) continue;
+        if (!match.destination_subnets.empty()) destinations = match.destination_subnets;
+        has_default = true;
+        if (!seen.emplace(as_set(match.sni_hosts), as_set(match.destination_subnets)).second) continue;
+        chains.push_back(chain(route, source));
+        chains.back().server_names = match.sni_hosts;
+      }
+    }
+  }
+
+  // True when everything on the port has its route now.
+  bool add_tcp(const VisibleVirtualService& source) {
+    for (const L4Route& route : source.tcp) {
+      if (!can_route(route)) continue;
+      std::vector<std::string> subnets;
+      bool any_address = route.match.empty();
+      for (const L4Match& match : route.match) {
+        if (!holds(match, scope, port.number)) continue;
+        if (match.destination_subnets.empty()) any_address = true;
+        subnets.insert(subnets.end(), match.destination_subnets.begin(), match.destination_subnets.end());
+      }
+      if (any_address) {
+        chains.push_back(chain(route, source));
+        has_default = true;
+        return true;
+      }
+      if (subnets.empty()) continue;
+      chains.push_back(chain(route, source));
+      chains.back().config = nullptr;  // istiod names the rule only on chains for any address
+      chains.back().destinations = subnets;
+      if (as_set(subnets) == as_set(destinations)) has_default = true;
+    }
+    return false;
+  }
+};
+
+bool is_about(const VisibleVirtualService& source, const std::string& host) {
+  return source.on_gateway("mesh") && std::any_of(source.hosts.begin(), source.hosts.end(), [&](const std::string& own) {
+    return hosts_match(own, host);
+  });
+}
+
+Chain default_chain(const Scope& scope, const Service& service, const Port& port) {
+  Chain out;
+  const std::uint32_t number = service.ports.size() == 1 ? service.ports.front().number : port.number;
+  out.tcp.destinations = {{outbound_cluster(number, "", service.host), 0}};
+  out.mongo = port.protocol == Protocol::kMongo;
+  apply_rule(out.tcp, scope, &service, "");
+  return out;
+}
+
+}  // namespace
+
+bool Chain::has_any_name() const {
+  return std::find(server_names.begin(), server_names.end(), "*") != server_names.end();
+}
+
+bool Chain::same_match(const Chain& other) const {
+  return as_set(server_names) == as_set(other.server_names) && as_set(destinations) == as_set(other.destinations) &&
+         application_protocols == other.application_protocols && only_plain_text == other.only_plain_text;
+}
+
+Chain http_chain(std::string route_table, bool sniffed) {
+  Chain out;
+  out.route_table = std::move(route_table);
+  if (sniffed) {
+    out.application_protocols = {"http/1.1", "h2c"};
+    out.only_plain_text = true;
+  }
+  return out;
+}
+
+std::vector<Chain> opaque_chains(const Scope& scope, const std::vector<VisibleVirtualService>& virtual_services,
+                                 const Service& service, const Port& port, bool bind_any) {
+  Gatherer gatherer{scope, port, {}, {}, false};
+  if (service.listen_address().find('/') != std::string::npos) gatherer.destinations = service.addresses;
+  for (const VisibleVirtualService& source : virtual_services) {
+    if (!is_about(source, service.host)) continue;
+    if (is_tls(port.protocol)) gatherer.add_tls(source);
+    else if (gatherer.add_tcp(source)) break;
+  }
+  if (gatherer.has_default) return gatherer.chains;
+  Chain chain = default_chain(scope, service, port);
+  chain.destinations = gatherer.destinations;
+  // Where the address does not tell services apart, the name in the TLS handshake must.
+  if (is_tls(port.protocol) && (!chain.destinations.empty() || (service.addresses.empty() && bind_any)))
+    chain.server_names = {service.host};
+  gatherer.chains.push_back(std::move(chain));
+  return gatherer.chains;
+}
+
+}  // namespace lateen::translate

@@ -1,0 +1,176 @@
+#include "translate/registry.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "translate/names.h"
+#include "xds/resources.h"
+
+namespace lateen::translate {
+namespace {
+
+// Which of two services of one host a client in `client` sees.
+bool goes_before(const Service& one, const Service& other, std::string_view client) {
+  if (one.kubernetes != other.kubernetes) return one.kubernetes;
+  const bool one_is_near = one.namespace_ == client, other_is_near = other.namespace_ == client;
+  if (one_is_near != other_is_near) return one_is_near;
+  return model::older(*one.object, *other.object);
+}
+
+std::string locality_of_node(const Options& options, const std::string& node) {
+  const auto it = options.node_localities.find(node);
+  return it == options.node_localities.end() ? std::string() : it->second;
+}
+
+std::string label_key(std::string_view namespace_, std::string_view key, std::string_view value) {
+  std::string out(namespace_);
+  out += '/';
+  out += key;
+  out += '=';
+  out += value;
+  return out;
+}
+
+Workload workload_of_pod(const model::Object& object, const model::Pod& pod, const Options& options) {
+  Workload out;
+  out.object = &object;
+  out.address = pod.ip;
+  out.name = object.meta.name;
+  out.namespace_ = object.meta.namespace_;
+  out.locality = locality_of_node(options, pod.node_name);
+  out.account = pod.service_account;
+  for (const auto& port : pod.ports)
+    if (!port.name.empty()) out.ports.emplace(port.name, port.port);
+  out.pod = true;
+  out.ready = pod.ready && (pod.phase.empty() || pod.phase == "Running");
+  out.labels = std::make_shared<const Labels>(object.meta.labels);
+  return out;
+}
+
+Workload workload_of_entry(const model::Object& object, const model::WorkloadEntry& entry) {
+  Workload out;
+  out.object = &object;
+  out.address = entry.address;
+  out.name = object.meta.name;
+  out.namespace_ = object.meta.namespace_;
+  out.locality = entry.locality;
+  out.account = entry.service_account;
+  out.network = entry.network;
+  out.ports = entry.ports;
+  out.weight = entry.weight == 0 ? 1 : entry.weight;
+  Labels labels = object.meta.labels;
+  for (const auto& [key, value] : entry.labels) labels[key] = value;  // the entry's own labels go before its metadata's
+  out.labels = std::make_shared<const Labels>(std::move(labels));
+  return out;
+}
+
+}  // namespace
+
+const Port* Service::find_port(std::uint32_t number) const {
+  const auto it = std::find_if(ports.begin(), ports.end(), [&](const Port& port) { return port.number == number; });
+  return it == ports.end() ? nullptr : &*it;
+}
+
+std::string Service::listen_address() const { return addresses.empty() ? std::string("0.0.0.0") : addresses.front(); }
+
+Workloads::Workloads(const model::Mesh& mesh, const Options& options) {
+  for (const auto& [object, pod] : mesh.all<model::Pod>(model::Kind::kPod)) add(workload_of_pod(*object, *pod, options));
+  for (const auto& [object, entry] : mesh.all<model::WorkloadEntry>(model::Kind::kWorkloadEntry))
+    add(workload_of_entry(*object, *entry));
+}
+
+void Workloads::add(Workload workload) {
+  const std::size_t index = all_.size();
+  if (workload.pod) {
+    pods_.emplace(std::pair(workload.namespace_, workload.name), index);
+    if (!workload.address.empty()) by_address_.emplace(workload.address, index);
+  }
+  for (const auto& [key, value] : *workload.labels)
+    by_label_[label_key(workload.namespace_, key, value)].push_back(index);
+  all_.push_back(std::move(workload));
+}
+
+const Workload* Workloads::pod(std::string_view namespace_, std::string_view name) const {
+  const auto it = pods_.find(std::pair(std::string(namespace_), std::string(name)));
+  return it == pods_.end() ? nullptr : &all_[it->second];
+}
+
+const Workload* Workloads::pod_at(std::string_view address) const {
+  const auto it = by_address_.find(address);
+  return it == by_address_.end() ? nullptr : &all_[it->second];
+}
+
+std::vector<const Workload*> Workloads::select(std::string_view namespace_, const Labels& selector) const {
+  // Only those with the rarest of the labels are looked at.
+  const std::vector<std::size_t>* fewest = nullptr;
+  for (const auto& [key, value] : selector) {
+    const auto it = by_label_.find(label_key(namespace_, key, value));
+    if (it == by_label_.end()) return {};
+    if (fewest == nullptr || it->second.size() < fewest->size()) fewest = &it->second;
+  }
+  std::vector<const Workload*> found;
+  if (fewest == nullptr) return found;
+  for (const std::size_t index : *fewest)
+    if (selects(selector, *all_[index].labels)) found.push_back(&all_[index]);
+  return found;
+}
+
+void allocate_addresses(std::vector<Service>& services) {
+  // 240.240.0.0/16 without its first and last address. The place is a hash of the name, so that one service more does
+  // not move the others; a taken place gives the next free one, in the order of the hosts.
+  constexpr std::uint32_t kPlaces = 65'534;
+  std::map<std::pair<std::string_view, std::string_view>, Service*> wanting;
+  std::set<std::uint32_t> taken;
+  for (Service& service : services)
+    if (service.addresses.empty() && !service.kubernetes && !is_wildcard(service.host))
+      wanting.emplace(std::pair(std::string_view(service.host), std::string_view(service.namespace_)), &service);
+  for (const auto& [key, service] : wanting) {
+    if (taken.size() == kPlaces) return;  // the rest stays reachable by name
+    const std::string text = std::string(key.second) + "/" + std::string(key.first);
+    auto place = static_cast<std::uint32_t>(xds::content_hash(text) % kPlaces);
+    while (!taken.insert(place).second) place = (place + 1) % kPlaces;
+    const std::uint32_t low = place + 1;
+    service->addresses.push_back("240.240." + std::to_string(low >> 8) + "." + std::to_string(low & 0xff));
+  }
+}
+
+Registry::Registry(const model::Mesh& mesh, const Options& options) {
+  const Workloads workloads(mesh, options);
+  services_ = kubernetes_services(mesh, workloads, options);
+  std::vector<Service> entries = service_entries(mesh, workloads);
+  std::move(entries.begin(), entries.end(), std::back_inserter(services_));
+  if (options.allocate_addresses) allocate_addresses(services_);
+}
+
+std::map<std::string, const Service*, std::less<>> Registry::visible(std::string_view client_namespace) const {
+  std::map<std::string, const Service*, std::less<>> out;
+  for (const Service& service : services_) {
+    if (!exported(service.export_to, service.namespace_, client_namespace)) continue;
+    const auto [it, is_new] = out.emplace(service.host, &service);
+    if (!is_new && goes_before(service, *it->second, client_namespace)) it->second = &service;
+  }
+  return out;
+}
+
+std::vector<ServiceAddress> service_addresses(const model::Mesh& mesh, std::string_view client_namespace,
+                                              const Options& options) {
+  const Registry registry(mesh, options);
+  std::vector<ServiceAddress> out;
+  for (const auto& [host, service] : registry.visible(client_namespace)) {
+    ServiceAddress address;
+    address.host = host;
+    address.namespace_ = service->namespace_;
+    if (service->kubernetes) {
+      const std::string short_name = service->name + "." + service->namespace_;
+      if (service->namespace_ == client_namespace) address.aliases.push_back(service->name);
+      address.aliases.push_back(short_name);
+      address.aliases.push_back(short_name + ".svc");
+    }
+    address.addresses = service->addresses;
+    for (const Port& port : service->ports) address.ports.push_back(port.number);
+    out.push_back(std::move(address));
+  }
+  return out;
+}
+
+}  // namespace lateen::translate

@@ -1,0 +1,115 @@
+// The services of a mesh and their endpoints, whatever kind of object they came from: Kubernetes Services with
+// EndpointSlices, Endpoints, Pods or WorkloadEntries, and ServiceEntries.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/mesh.h"
+#include "translate/protocol.h"
+#include "translate/translate.h"
+
+namespace lateen::translate {
+
+using Labels = std::map<std::string, std::string>;
+
+enum class Health : std::uint8_t { kUnknown, kHealthy };
+
+struct Endpoint {
+  std::string address;          // IP, name (DNS resolutions), or "unix:///path"
+  std::uint32_t port = 0;
+  std::uint32_t weight = 1;
+  Health health = Health::kUnknown;
+  std::string locality;         // "region/zone/subzone"
+  std::string workload, namespace_;
+  std::string account;          // service account, "" if none
+  std::string network;
+  std::shared_ptr<const Labels> labels;  // never null
+};
+
+struct Port {
+  std::uint32_t number = 0;
+  Protocol protocol = Protocol::kUnsupported;
+  std::string name;
+  std::uint32_t target = 0;     // as written; 0: as number
+  std::string target_name;      // Kubernetes: named container port
+};
+
+enum class Resolution : std::uint8_t { kEds, kDns, kDnsRoundRobin, kDynamicDns, kPassthrough, kAlias };
+
+struct Service {
+  const model::Object* object = nullptr;
+  std::string host;             // FQDN, lower case
+  std::string name, namespace_;
+  std::vector<Port> ports;
+  std::vector<std::vector<Endpoint>> endpoints;  // by port; empty lists where there are none
+  std::vector<std::string> addresses;            // that clients dial; empty: by name only
+  Resolution resolution = Resolution::kEds;
+  bool kubernetes = false;
+  bool external = false;        // ServiceEntry MESH_EXTERNAL
+  bool selects_workloads = false;
+  std::string external_name;    // Kubernetes ExternalName: the alias's target
+  std::vector<std::string> export_to;
+  std::vector<std::string> subject_names;        // ServiceEntry subjectAltNames
+
+  const Port* find_port(std::uint32_t number) const;
+  std::size_t port_index(const Port& port) const { return static_cast<std::size_t>(&port - ports.data()); }
+  // "0.0.0.0" where clients have only the name.
+  std::string listen_address() const;
+};
+
+// Of one mesh; keeps pointers into it, so the mesh must outlive it.
+class Registry {
+ public:
+  Registry(const model::Mesh& mesh, const Options& options);
+
+  const std::vector<Service>& all() const { return services_; }
+  // By host, those that can be seen from `client_namespace`. Where several have one host, Kubernetes goes before
+  // ServiceEntries, then the client's own namespace, then age.
+  std::map<std::string, const Service*, std::less<>> visible(std::string_view client_namespace) const;
+
+ private:
+  std::vector<Service> services_;
+};
+
+// What the parts of Registry share while it is made.
+struct Workload {
+  const model::Object* object = nullptr;
+  std::string address, name, namespace_, locality, account, network;
+  std::map<std::string, std::uint32_t> ports;    // WorkloadEntry: by service port name; Pod: by container port name
+  std::uint32_t weight = 1;
+  bool pod = false, ready = true;
+  std::shared_ptr<const Labels> labels;
+};
+
+// Finds workloads by name, address and labels without looking at each.
+class Workloads {
+ public:
+  Workloads(const model::Mesh& mesh, const Options& options);
+
+  const Workload* pod(std::string_view namespace_, std::string_view name) const;
+  const Workload* pod_at(std::string_view address) const;
+  // In the order of the mesh. An empty selector selects nothing.
+  std::vector<const Workload*> select(std::string_view namespace_, const Labels& selector) const;
+
+ private:
+  void add(Workload workload);
+
+  std::vector<Workload> all_;
+  std::map<std::pair<std::string, std::string>, std::size_t, std::less<>> pods_;
+  std::map<std::string, std::size_t, std::less<>> by_address_;
+  std::map<std::string, std::vector<std::size_t>, std::less<>> by_label_;  // "namespace/key=value"
+};
+
+std::vector<Service> kubernetes_services(const model::Mesh& mesh, const Workloads& workloads, const Options& options);
+std::vector<Service> service_entries(const model::Mesh& mesh, const Workloads& workloads);
+
+// 240.240.0.0/16 addresses for the services that have none, the same ones for the same set of hosts.
+void allocate_addresses(std::vector<Service>& services);
+
+}  // namespace lateen::translate

@@ -1,0 +1,27 @@
+#include "translate/shapes.h"
+
+#include <envoy/config/core/v3/config_source.pb.h>
+#include <google/protobuf/duration.pb.h>
+
+#include "translate/names.h"
+
+namespace lateen::translate {
+
+void set_duration(google::protobuf::Duration& out, Duration value) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(value);
+  out.set_seconds(seconds.count());
+  out.set_nanos(static_cast<std::int32_t>((value - seconds).count()));
+}
+
+void set_ads(envoy::config::core::v3::ConfigSource& out) {
+  out.mutable_ads();
+  out.mutable_initial_fetch_timeout();
+  out.set_resource_api_version(envoy::config::core::v3::V3);
+}
+
+void set_config(envoy::config::core::v3::Metadata& out, const model::Object& object) {
+  auto& istio = (*out.mutable_filter_metadata())["istio"];
+  (*istio.mutable_fields())["config"].set_string_value(config_path(object));
+}
+
+}  // namespace lateen::translate
