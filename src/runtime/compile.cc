@@ -76,7 +76,7 @@ class Compiler {
   const xds::Resources& resources_;
   const Snapshot& previous_;
   ClusterNames& names_;
-  std::shared_ptr<Snapshot> made_ = std::make_shared<Snapshot>();
+  std::unique_ptr<Snapshot> made_ = std::make_unique<Snapshot>();
   Compiled out_;
   google::protobuf::Arena arena_;
   int parsed_ = 0;

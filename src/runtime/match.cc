@@ -132,7 +132,11 @@ void Regex::substitute(std::string_view text, std::string_view rewrite, std::str
 Result<void> Regex::check_rewrite(std::string_view rewrite) const {
   std::string error;
   if (program_->CheckRewriteString(piece(rewrite), &error)) return {};
-  return fail(ErrorCode::kInvalidConfig, "substitution " + quoted(rewrite) + ": " + error);
+  const int asked = RE2::MaxSubmatch(piece(rewrite)), groups = program_->NumberOfCapturingGroups();
+  return fail(ErrorCode::kInvalidConfig,
+              "substitution " + quoted(rewrite) +
+                  (asked > groups ? " asks for group " + std::to_string(asked) + ", and the regex has " + std::to_string(groups)
+                                  : ": a backslash stands before a digit or another backslash only"));
 }
 
 std::string Regex::required_prefix() const {
