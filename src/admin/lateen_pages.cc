@@ -165,6 +165,34 @@ Response views(Backend& backend) {
   return json_response(text + "\n");
 }
 
+// What Envoy's /clusters does not say: since when an endpoint is out, and when it comes back.
+Response clusters(const Request& request, Backend& backend) {
+  const auto view = backend.view(request.parameter("view", ""));
+  if (!view) return error_response(view.error());
+  std::string text;
+  text::JsonWriter json(text);
+  json.begin_object().member("view", (*view)->identity).member("compat", backend.facts().compat);
+  json.key("clusters").begin_array();
+  for (const proxy::ClusterStatus& cluster : backend.proxy().clusters((*view)->id)) {
+    json.begin_object().member("name", cluster.name).key("endpoints").begin_array();
+    for (const proxy::EndpointStatus& endpoint : cluster.endpoints) {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(endpoint.ejection_left).count();
+      json.begin_object()
+          .member("address", endpoint.address)
+          .member("healthy", endpoint.healthy)
+          .member("ejected", endpoint.ejected)
+          .member("ejection_left_ms", static_cast<std::int64_t>(left))
+          .member("ejections", endpoint.ejections)
+          .end_object();
+    }
+    json.end_array().key("counters").begin_object();
+    for (const auto& [name, value] : cluster.counters) json.member(name, value);
+    json.end_object().end_object();
+  }
+  json.end_array().end_object();
+  return json_response(text + "\n");
+}
+
 }  // namespace
 
 void add_lateen_pages(Router& router, Backend& backend) {
@@ -179,6 +207,8 @@ void add_lateen_pages(Router& router, Backend& backend) {
                   [mesh](const Request& request, Reply reply) { reply(explain(request, *mesh)); });
   router.add_page("/lateen/analyze", "findings about what serves",
                   [mesh](const Request&, Reply reply) { reply(analysis(*mesh)); });
+  router.add_page("/lateen/clusters", "clusters of a view and their ejections (?view=)",
+                  [mesh](const Request& request, Reply reply) { reply(clusters(request, *mesh)); });
   router.add_page("/lateen/views", "the views that are in use",
                   [mesh](const Request&, Reply reply) { reply(views(*mesh)); });
 }

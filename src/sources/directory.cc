@@ -12,21 +12,25 @@ class FollowedDirectory final : public Directory {
   FollowedDirectory(net::Loop& loop, std::vector<std::string> paths, std::function<void()> on_change, FirstSeen first_seen)
       : loop_(loop), files_(std::move(paths), std::move(first_seen)), on_change_(std::move(on_change)) {
     files_.scan(loop_.wall_now(), FileSet::Trust::kAll);
-    wait(kPoll);
+    wait(poll_interval());
   }
 
   const std::map<std::string, File>& files() const override { return files_.files(); }
 
  private:
-  // The state of some files is asked for ten times a second: on every file system, without a limit of watches.
+  // Asking for the state of every file works on every file system and needs no watches, of which there is a limit. The
+  // more files there are the rarer it is done, so that the cost stays below some hundredths of a core.
   static constexpr Duration kPoll = std::chrono::milliseconds(100);
+  static constexpr Duration kPollPerFile = std::chrono::microseconds(100);
+
+  Duration poll_interval() const { return kPoll + kPollPerFile * static_cast<int>(files_.files().size()); }
 
   void wait(Duration delay) { loop_.arm<&FollowedDirectory::look>(timer_, delay, this); }
 
   void look() {
     const FileSet::Outcome outcome = files_.scan(loop_.wall_now(), FileSet::Trust::kCautious);
     const bool unsure = outcome == FileSet::Outcome::kUnsure || outcome == FileSet::Outcome::kChangedAndUnsure;
-    wait(unsure ? kSettle : kPoll);
+    wait(unsure ? kSettle : poll_interval());
     if (outcome == FileSet::Outcome::kChanged || outcome == FileSet::Outcome::kChangedAndUnsure) on_change_();
   }
 

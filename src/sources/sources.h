@@ -25,7 +25,7 @@ inline constexpr int kFolderDepthMax = 16;
 using FirstSeen = std::map<model::Key, WallTime>;
 
 // Follows files and directories (recursively; *.yaml, *.yml, *.json; names that begin with a dot are not looked at):
-// atomic renames, in-place edits, new and removed files alike. Changes are gathered for a few milliseconds. A file that
+// atomic renames, in-place edits, new and removed files alike; a change is seen within some 100 ms. A file that
 // lost documents or became unreadable is believed only when it stays so for kSettle: an editor may be half-way through.
 class Directory {
  public:
@@ -33,7 +33,6 @@ class Directory {
     std::string path;                      // as the user named it, or below the folder that the user named
     model::ReadResult content;             // objects have meta.created: as written, or when they were first seen
   };
-  static constexpr Duration kGather = std::chrono::milliseconds(5);
   static constexpr Duration kSettle = std::chrono::milliseconds(50);
 
   // Reads everything once; fails only where a named path does not exist. `on_change` is called on the loop, never from
