@@ -11,7 +11,6 @@ namespace lateen::proxy {
 namespace {
 
 using std::chrono::duration_cast;
-using std::chrono::milliseconds;
 
 constexpr std::uint16_t kSwitchingProtocols = 101;
 
@@ -52,7 +51,7 @@ void RequestMachine::set_expected_timeout(Time now) {
   if (!expected) return;
   // 0 would mean no timeout at all to the next hop.
   set_number(head_->headers, http::HeaderId::kXEnvoyExpectedRqTimeoutMs,
-             std::max<std::int64_t>(1, duration_cast<milliseconds>(*expected).count()));
+             std::max<std::int64_t>(1, duration_cast<std::chrono::milliseconds>(*expected).count()));
 }
 
 void RequestMachine::on_cluster(std::shared_ptr<const runtime::Cluster> policy, Limit& retries) {
@@ -136,7 +135,7 @@ void RequestMachine::finish_response_head(http::ResponseHead& head, std::string_
   // Only a response to a whole request tells how long the service took (Envoy).
   if (request_ended_at_) {
     upstream_service_time_ = now - *request_ended_at_;
-    set_number(head.headers, HeaderId::kXEnvoyUpstreamServiceTime, duration_cast<milliseconds>(upstream_service_time_).count());
+    set_number(head.headers, HeaderId::kXEnvoyUpstreamServiceTime, duration_cast<std::chrono::milliseconds>(upstream_service_time_).count());
   }
   if (context_.outbound) head.headers.remove(HeaderId::kXEnvoyDecoratorOperation);
   const runtime::RequestView request = view();
