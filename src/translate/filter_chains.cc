@@ -60,6 +60,12 @@ TcpFilterSettings settings_of(const Scope& scope, const L4Route& route, const Vi
   return out;
 }
 
+// Not where every weight is 0.
+bool can_route(const L4Route& route) {
+  return std::any_of(route.route.begin(), route.route.end(),
+                     [&](const auto& to) { return route.route.size() == 1 || to.weight > 0; });
+}
+
 // The chains of one service's port while they are gathered.
 struct Gatherer {
   const Scope& scope;
@@ -75,11 +81,6 @@ struct Gatherer {
     out.mongo = port.protocol == Protocol::kMongo;
     out.destinations = destinations;
     return out;
-  }
-
-  bool can_route(const L4Route& route) const {
-    return std::any_of(route.route.begin(), route.route.end(),
-                       [&](const auto& to) { return route.route.size() == 1 || to.weight > 0; });
   }
 
   void add_tls(const VisibleVirtualService& source) {
@@ -155,6 +156,25 @@ Chain http_chain(std::string route_table, bool sniffed) {
   if (sniffed) {
     out.application_protocols = {"http/1.1", "h2c"};
     out.only_plain_text = true;
+  }
+  return out;
+}
+
+std::vector<Chain> gateway_tcp_chains(const Scope& scope, const VisibleVirtualService& source,
+                                      const std::string& gateway, std::uint32_t port) {
+  std::vector<Chain> out;
+  for (const L4Route& route : source.tcp) {
+    if (!can_route(route)) continue;
+    const bool fits = route.match.empty() || std::any_of(route.match.begin(), route.match.end(), [&](const L4Match& match) {
+      return (match.port == 0 || match.port == port) &&
+             (match.gateways.empty() ||
+              std::find(match.gateways.begin(), match.gateways.end(), gateway) != match.gateways.end());
+    });
+    if (!fits) continue;
+    Chain chain;
+    chain.config = source.object;
+    chain.tcp = settings_of(scope, route, source, port);
+    out.push_back(std::move(chain));
   }
   return out;
 }

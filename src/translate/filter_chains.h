@@ -37,4 +37,8 @@ Chain http_chain(std::string route_table, bool sniffed);
 std::vector<Chain> opaque_chains(const Scope& scope, const std::vector<VisibleVirtualService>& virtual_services,
                                  const Service& service, const Port& port, bool bind_any);
 
+// Of the tcp rules of one VirtualService that is bound to a gateway's server on `port`.
+std::vector<Chain> gateway_tcp_chains(const Scope& scope, const VisibleVirtualService& source,
+                                      const std::string& gateway, std::uint32_t port);
+
 }  // namespace lateen::translate

@@ -1,4 +1,4 @@
-// The protocol of a service port, as Istio reads it from names and fields.
+// The protocol of a service port. The model has read it from names and appProtocol already.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,6 @@ enum class Protocol : std::uint8_t {
 
 // "HTTP", "http2", "GRPC-Web" ...; kUnsupported for what Istio does not know.
 Protocol parse_protocol(std::string_view text);
-
-// Of a Kubernetes service port: appProtocol, else the prefix of the port's name ("http-admin"), else well-known ports.
-Protocol kubernetes_protocol(std::uint32_t port, std::string_view name, std::string_view transport,
-                             std::string_view app_protocol);
 
 bool is_http(Protocol protocol);
 bool is_http_or_sniffed(Protocol protocol);

@@ -15,14 +15,8 @@ constexpr std::string_view kExportToAnnotation = "networking.istio.io/exportTo";
 
 std::vector<Port> ports_of(const model::Service& service) {
   std::vector<Port> out;
-  for (const model::ServicePort& port : service.ports) {
-    // The reader has already turned names and appProtocol into Istio's word where they say something.
-    Protocol protocol = kubernetes_protocol(port.number, port.name, port.protocol, service.app_protocol);
-    if (const Protocol read = parse_protocol(port.protocol);
-        protocol == Protocol::kUnsupported && read != Protocol::kTcp)
-      protocol = read;
-    out.push_back({port.number, protocol, port.name, port.target_port, port.target_port_name});
-  }
+  for (const model::ServicePort& port : service.ports)
+    out.push_back({port.number, parse_protocol(port.protocol), port.name, port.target_port, port.target_port_name});
   return out;
 }
 

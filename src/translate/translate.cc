@@ -1,9 +1,11 @@
 #include "translate/translate.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "translate/clusters.h"
 #include "translate/destination_rules.h"
+#include "translate/gateway.h"
 #include "translate/listeners.h"
 #include "translate/registry.h"
 #include "translate/scope.h"
@@ -39,6 +41,8 @@ Translation translate(const model::Mesh& mesh, const View& view, const Options& 
   if (view.kind == View::Kind::kSidecar) {
     add_sidecar_routes(scope, virtual_services, notes, out.resources);
     add_sidecar_listeners(scope, virtual_services, out.resources);
+  } else {
+    add_gateway(scope, virtual_services, notes, out.resources);
   }
   drop_repeated(out.left_out);
   return out;

@@ -249,15 +249,6 @@ route_v3::VirtualHost catch_all(const Scope& scope) {
   return out;
 }
 
-xds::ResourcePtr shell(const std::string& table) {
-  route_v3::RouteConfiguration out;
-  out.set_name(table);
-  out.mutable_validate_clusters()->set_value(false);
-  out.mutable_max_direct_response_body_size_bytes()->set_value(kDirectResponseBytesMax);
-  out.set_ignore_port_in_host_matching(true);
-  return xds::make_resource(table, out);
-}
-
 // The tables that listeners name: by port, and for services that have a listener of their own.
 struct Tables {
   std::set<std::uint32_t> ports;
@@ -294,6 +285,15 @@ void note_unknown_hosts(const Scope& scope, const std::vector<VisibleVirtualServ
 
 }  // namespace
 
+xds::ResourcePtr route_table_shell(const std::string& table) {
+  route_v3::RouteConfiguration out;
+  out.set_name(table);
+  out.mutable_validate_clusters()->set_value(false);
+  out.mutable_max_direct_response_body_size_bytes()->set_value(kDirectResponseBytesMax);
+  out.set_ignore_port_in_host_matching(true);
+  return xds::make_resource(table, out);
+}
+
 std::string route_table_name(const Service& service, const Port& port) {
   if (is_http(port.protocol) || service.addresses.empty()) return std::to_string(port.number);
   return service.host + ":" + std::to_string(port.number);
@@ -305,7 +305,7 @@ void add_sidecar_routes(const Scope& scope, const std::vector<VisibleVirtualServ
   const route_v3::VirtualHost unknown = catch_all(scope);
   const xds::ResourcePtr others = xds::make_resource(unknown.name(), unknown);
   const auto add_table = [&](const std::string& table, std::uint32_t port) {
-    xds::RouteConfigurationParts parts{shell(table), {}};
+    xds::RouteConfigurationParts parts{route_table_shell(table), {}};
     for (auto& [name, host] : TableBuilder(scope, virtual_services, index, notes, port, table).run())
       parts.virtual_hosts.push_back(xds::make_resource(name, host));
     parts.virtual_hosts.push_back(others);
@@ -324,7 +324,7 @@ void add_sidecar_routes(const Scope& scope, const std::vector<VisibleVirtualServ
     if (it == built.end()) continue;
     it->second.clear_domains();
     it->second.add_domains("*");
-    out.routes.insert_or_assign(table, xds::RouteConfigurationParts{shell(table), {xds::make_resource(table, it->second)}});
+    out.routes.insert_or_assign(table, xds::RouteConfigurationParts{route_table_shell(table), {xds::make_resource(table, it->second)}});
   }
   note_unknown_hosts(scope, virtual_services, notes);
 }

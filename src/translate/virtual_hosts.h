@@ -15,6 +15,9 @@ namespace lateen::translate {
 void add_sidecar_routes(const Scope& scope, const std::vector<VisibleVirtualService>& virtual_services, Notes notes,
                         xds::Resources& out);
 
+// The RouteConfiguration of a table, without its virtual hosts.
+xds::ResourcePtr route_table_shell(const std::string& table);
+
 // The table that the listener of `port` uses: "9080", or "host:port" for a service of unknown protocol with an address.
 std::string route_table_name(const Service& service, const Port& port);
 
