@@ -10,10 +10,11 @@
 #include <map>
 
 #include "base/time.h"
-#include "cli/admin_client.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/mesh_files.h"
 #include "net/process.h"
+#include "text/json.h"
 
 namespace lateen::cli {
 
@@ -37,6 +38,7 @@ constexpr Usage kUsage{
     .examples = "  lateen demo\n  lateen demo --keep",
 };
 
+constexpr std::size_t kPortsFileBytesMax = 64 * 1024;
 constexpr Duration kStartTimeout = std::chrono::seconds(15);
 constexpr Duration kAskEvery = std::chrono::milliseconds(20);
 constexpr Duration kEndTimeout = std::chrono::seconds(6);
@@ -121,8 +123,7 @@ class Demo {
 
   Result<int> run() {
     LATEEN_TRY_VOID(start_mesh());
-    const AdminClient admin(admin_);
-    if (wait_for([&] { return admin.call("GET", "/ready").has_value(); }, "the mesh")) {
+    if (wait_for([&] { return read_ports(); }, "the mesh")) {
       for (const std::vector<std::string>& workload : workloads()) LATEEN_TRY_VOID(start_workload(workload));
       if (wait_for([&] { return reported_ >= workloads().size(); }, "the workloads")) print_text(admin_, proxy_);
     }
@@ -137,12 +138,29 @@ class Demo {
   Result<void> start_mesh() {
     LATEEN_TRY(const std::string examples, find_examples());
     LATEEN_TRY(const std::string state, prepare_state(flags_.has("keep")));
-    std::vector<std::string> args{"run", "-f", examples, "--state", state, "--admin", admin_, "--http-proxy", proxy_};
+    ports_file_ = state + "/ports.json";
+    std::error_code error;
+    fs::remove(ports_file_, error);
+    std::vector<std::string> args{"run",     "-f",           examples, "--state",      state + "/applied", "--admin",
+                                  admin_, "--http-proxy", proxy_,   "--ports-file", ports_file_};
     for (const char* passed : {"compat", "concurrency"}) {
       if (const auto value = flags_.get(passed)) args.insert(args.end(), {"--" + std::string(passed), *value});
     }
     const net::Descriptor nowhere(::open("/dev/null", O_WRONLY | O_CLOEXEC));
     return start(args, nowhere.get());
+  }
+
+  // The file is put in place when everything serves; it has the real ports.
+  bool read_ports() {
+    const auto content = read_file(ports_file_, kPortsFileBytesMax);
+    if (!content) return false;
+    const auto ports = text::read_json(*content, ports_file_);
+    const auto* admin = ports ? ports->find("admin") : nullptr;
+    const auto* proxy = ports ? ports->find("http-proxy") : nullptr;
+    if (admin == nullptr || proxy == nullptr) return false;
+    admin_ = admin->text();
+    proxy_ = proxy->text();
+    return true;
   }
 
   Result<void> start_workload(const std::vector<std::string>& workload) {
@@ -220,7 +238,8 @@ class Demo {
   }
 
   const ParsedFlags& flags_;
-  const std::string admin_, proxy_;
+  std::string admin_, proxy_;                    // as asked for; with real ports when the mesh serves
+  std::string ports_file_;
   net::SignalWatch signals_;
   const net::Descriptor reports_, reports_in_;   // a pipe: the workloads' standard output
   std::size_t reported_ = 0;

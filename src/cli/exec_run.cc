@@ -197,7 +197,11 @@ Result<int> Execution::run() {
     return run_by_proxy({ErrorCode::kUnsupported, "--proxy-only"});
   }
   const ExecHello hello{kExecProtocol, arguments_.identity, arguments_.labels, arguments_.command.front()};
-  LATEEN_TRY(ExecConnection connection, greet_mesh(directions_.socket, hello));
+  auto greeted = greet_mesh(directions_.socket, hello);
+  if (!greeted && greeted.error().code == ErrorCode::kConflict) {
+    return fail(ErrorCode::kConflict, greeted.error().message + "; the mesh runs as another user: run your own, or use --proxy-only");
+  }
+  LATEEN_TRY(ExecConnection connection, std::move(greeted));
   LATEEN_TRY(ExecServices services, await_services(connection, kServicesTimeout));
   LATEEN_TRY_VOID(fork_keeper());
   auto inside = go_inside(std::move(connection), std::move(services), hello);

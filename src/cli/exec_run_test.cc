@@ -20,6 +20,7 @@
 #include "net/epoll_loop.h"
 #include "net/namespace.h"
 #include "net/process.h"
+#include "stream/http_server.h"
 
 namespace lateen::cli {
 namespace {
@@ -106,9 +107,9 @@ class Mesh {
                                             .on_sockets = [this](auto id, const auto&, auto sockets) { take(id, sockets); },
                                             .on_closed = [this](auto id) { sessions_.erase(id); identities_.erase(id); }}));
     const std::string body = to_json(ExecDirections{server_->path(), "127.0.0.1:9"});
-    Answerer admin([&](const net::Address&) { return "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + body; });
-    auto listener = std::move(*loop_->listen({net::Address::Family::kIpv4, "127.0.0.1", 0}, {}, admin));
-    admin_ = to_string(listener->local_address());
+    const net::Address any_port{net::Address::Family::kIpv4, "127.0.0.1", 0};
+    const auto admin = std::move(*stream::listen_http(*loop_, any_port, {}, [&](const auto&, auto reply) { reply->respond(200, "application/json", body); }));
+    admin_ = to_string(admin->local_address());
     started.set_value();
     loop_->run();
     sessions_.clear();

@@ -22,12 +22,13 @@ struct Session {
   ExecConnection connection;
   bool greeted = false;  // on_hello has been posted, so on_closed is owed
   bool closing = false;  // after an ExecError: what is queued is written, and no more
+  bool cut = false;      // it does not read, or cannot be told: it ends at once
 };
 
 class Server final : public ExecServer {
  public:
-  Server(net::Loop& loop, std::string path, Descriptor listener, Descriptor wake, Events events)
-      : loop_(loop), path_(std::move(path)), listener_(std::move(listener)), wake_(std::move(wake)), events_(std::move(events)) {
+  Server(net::Loop& loop, std::size_t queued_bytes_max, std::string path, Descriptor listener, Descriptor wake, Events events)
+      : loop_(loop), queued_bytes_max_(queued_bytes_max), path_(std::move(path)), listener_(std::move(listener)), wake_(std::move(wake)), events_(std::move(events)) {
     thread_ = std::thread([this] { serve(); });
   }
 
@@ -74,6 +75,7 @@ class Server final : public ExecServer {
   bool take(SessionId id, Session& session, ExecConnection::Incoming incoming);
 
   net::Loop& loop_;
+  const std::size_t queued_bytes_max_;
   const std::string path_;
   const Descriptor listener_;
   const Descriptor wake_;
@@ -140,17 +142,18 @@ void Server::queue_posted() {
   }
   for (const auto& [id, message] : posted) {
     const auto found = sessions_.find(id);
-    if (found == sessions_.end() || found->second.closing) continue;
+    if (found == sessions_.end() || found->second.closing || found->second.cut) continue;
     Session& session = found->second;
     const bool queued = session.connection.queue(message).has_value();
-    session.closing = !queued || session.connection.queued_bytes() > kQueuedBytesMax || std::holds_alternative<ExecError>(message);
+    session.closing = std::holds_alternative<ExecError>(message);
+    session.cut = !queued || session.connection.queued_bytes() > queued_bytes_max_;
   }
 }
 
 // False: the session is over.
 bool Server::serve_session(SessionId id, Session& session, short events) {
-  if (!session.connection.flush()) return false;
-  if (session.closing) return session.connection.wants_to_write() && session.connection.queued_bytes() <= kQueuedBytesMax;
+  if (session.cut || !session.connection.flush()) return false;
+  if (session.closing) return session.connection.wants_to_write();
   if ((events & (POLLIN | POLLHUP | POLLERR)) == 0) return true;
   auto received = session.connection.receive();
   if (!received) return false;
@@ -193,7 +196,7 @@ Result<std::unique_ptr<ExecServer>> ExecServer::start(net::Loop& loop, const Opt
   LATEEN_TRY(Descriptor listener, net::listen_unix(path));
   Descriptor wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) return fail(ErrorCode::kSystem, "eventfd");
-  return std::make_unique<Server>(loop, path, std::move(listener), std::move(wake), std::move(events));
+  return std::make_unique<Server>(loop, options.queued_bytes_max, path, std::move(listener), std::move(wake), std::move(events));
 }
 
 }  // namespace lateen::cli

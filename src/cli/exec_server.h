@@ -19,6 +19,8 @@ namespace lateen::cli {
 class ExecServer {
  public:
   using SessionId = std::uint64_t;
+  static constexpr std::size_t kSessionsMax = 256;
+  static constexpr std::size_t kQueuedBytesMax = 2 * kExecFrameBytesMax;
 
   // Each is called on the loop's thread. A session's first call is on_hello, its last on_closed.
   struct Events {
@@ -31,6 +33,7 @@ class ExecServer {
   struct Options {
     std::string directory;  // made with mode 0700 and checked to be ours; see exec_socket_directory()
     std::string name;       // of the socket file in it, "exec-15000.sock": the same after a restart, so exec comes back
+    std::size_t queued_bytes_max = kQueuedBytesMax;
   };
 
   // Only processes of the same user (or root) are listened to. `loop` must outlive the server.
@@ -40,11 +43,8 @@ class ExecServer {
 
   virtual const std::string& path() const = 0;
   // Queues a message for the session. Called on the loop's thread. An ExecError ends the session once it is written.
-  // A session that does not read is cut when kQueuedBytesMax are waiting. Unknown ids are ignored: the session has ended.
+  // A session that does not read is cut when queued_bytes_max are waiting. Unknown ids are ignored: the session has ended.
   virtual Result<void> post(SessionId session, const ExecMessage& message) = 0;
-
-  static constexpr std::size_t kSessionsMax = 256;
-  static constexpr std::size_t kQueuedBytesMax = 2 * kExecFrameBytesMax;
 };
 
 }  // namespace lateen::cli

@@ -86,8 +86,10 @@ Result<Descriptor> connect_unix(const std::string& path) {
   LATEEN_TRY(const sockaddr_un address, unix_address(path));
   LATEEN_TRY(Descriptor socket, unix_socket());
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) < 0) {
-    const bool nobody = errno == ENOENT || errno == ECONNREFUSED;
-    return system_failure(path, nobody ? ErrorCode::kNotFound : ErrorCode::kSystem);
+    const bool is_forbidden = errno == EACCES || errno == EPERM;
+    if (is_forbidden) return system_failure(path, ErrorCode::kConflict);
+    const bool is_nobody = errno == ENOENT || errno == ECONNREFUSED;
+    return system_failure(path, is_nobody ? ErrorCode::kNotFound : ErrorCode::kSystem);
   }
   LATEEN_TRY_VOID(make_non_blocking(socket.get()));
   return socket;

@@ -27,7 +27,8 @@ Result<void> make_private_directory(const std::string& path);
 Result<Descriptor> listen_unix(const std::string& path);
 // Non-blocking. An invalid Descriptor: nobody is waiting.
 Result<Descriptor> accept_unix(int listener);
-// The socket is non-blocking once it is connected. Errors: kNotFound (no such file, or nobody listens), kSystem.
+// The socket is non-blocking once it is connected. Errors: kNotFound (no such file, or nobody listens), kConflict
+// (not for this user), kSystem.
 Result<Descriptor> connect_unix(const std::string& path);
 // The user at the other end, as the kernel knows it.
 Result<unsigned> peer_user(int socket);
