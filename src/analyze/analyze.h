@@ -32,19 +32,31 @@ struct EndpointState {
 };
 using EndpointStates = std::map<std::string, std::vector<EndpointState>>;  // by cluster name
 
-// Text for people and JSON for programs from the same structure.
+// Text for people and JSON for programs from the same structure. An origin that is empty is a default: `note` says whose.
 struct Explanation {
   struct Rule {
     Origin origin;
-    std::string name;
+    std::string name;                                     // what it asks for: 'header end-user exact "jason"'
     bool taken = false;
     std::string why;                                      // the first predicate that failed, or why it was left out
   };
-  struct Setting { std::string name, value; Origin origin; std::string note; };
-  std::string view, host, route_table, virtual_host, outcome, cluster, subset;
-  std::vector<Rule> rules;
-  std::vector<std::pair<std::string, std::string>> destinations;  // cluster, share "90/100 = 90 %"
-  std::vector<EndpointState> endpoints;
+  struct Destination {
+    std::string cluster, subset;
+    std::string share;                                    // "90/100 = 90 %"; "" where there is but one
+    Origin origin;                                        // of the subset, or of the DestinationRule
+    std::vector<EndpointState> endpoints;
+    std::string problem;                                  // why a request cannot be carried there; "" if it can
+  };
+  struct Setting {
+    std::string name, value;
+    Origin origin;
+    std::string note;
+  };
+  std::string method, url, view, host, route_table, virtual_host;
+  std::string outcome;                                    // "forwarded to reviews, subset v1"
+  std::string cluster, subset;                            // of the destination that `random` picks
+  std::vector<Rule> rules;                                // in their order; what translation left out comes last
+  std::vector<Destination> destinations;
   std::vector<Setting> settings;                          // timeout, tries, faults, limits: each with where it came from
   std::vector<std::string> notes;
 };
