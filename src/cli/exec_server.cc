@@ -171,7 +171,7 @@ bool Server::take(SessionId id, Session& session, ExecConnection::Incoming incom
                             std::to_string(hello->protocol) + "; use the same lateen for both"};
       if (!session.connection.queue(error) || !session.connection.flush()) return false;
       session.closing = true;
-      return true;
+      return session.connection.wants_to_write();
     }
     session.greeted = true;
     on_loop([this, id, hello = *hello] { events_.on_hello(id, hello); });
