@@ -161,13 +161,15 @@ void Request::reply() {
 }
 
 void Request::count_retry() {
-  const bool active = machine_.retry().active();
-  if (active == retry_counted_ || cluster_ == nullptr) return;
-  retry_counted_ = active;
+  if (cluster_ == nullptr) return;
   ClusterSlot& slot = cluster_->slot();
-  if (!active) return slot.retries_active.subtract();
-  slot.retries_active.add();
-  slot.upstream_rq_retry.add();
+  slot.upstream_rq_retry.add(machine_.retry().retries() - retries_counted_);
+  retries_counted_ = machine_.retry().retries();
+  const bool active = machine_.retry().active();
+  if (active == retry_counted_) return;
+  retry_counted_ = active;
+  if (active) slot.retries_active.add();
+  else slot.retries_active.subtract();
 }
 
 void Request::rearm() {
@@ -365,6 +367,7 @@ void Request::recycle() {
   timer_at_ = Deadlines::kNever;
   if (retry_counted_) cluster_->slot().retries_active.subtract();
   retry_counted_ = false;
+  retries_counted_ = 0;
   cluster_ = nullptr;
   response_ = nullptr;
   RequestOwner* owner = origin_.owner;

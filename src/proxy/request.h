@@ -114,7 +114,8 @@ class Request final : public stream::ServerStreamHandler, private UpstreamTryEve
   bool end_sent_ = false;                    // of the current try
   bool running_ = false;
   bool finished_ = false;
-  bool retry_counted_ = false;
+  bool retry_counted_ = false;               // among the active ones
+  std::uint32_t retries_counted_ = 0;
 };
 
 // Where requests live: kept for use again, told of their ends. Implemented by the worker.

@@ -1,5 +1,8 @@
 #include "proxy/upstream_try.h"
 
+#include <cctype>
+#include <string>
+
 #include "base/result.h"
 
 namespace lateen::proxy {
@@ -73,12 +76,19 @@ void UpstreamTry::on_stream_failure(ResetReason reason, std::string_view detail)
   stop_waiting();
   host_->cluster().slot().upstream_rq_pending_failure_eject.add();
   // The pool went away with its endpoint while we waited: nothing was sent, another endpoint may be tried at once.
-  events_.on_upstream_reset(reason == ResetReason::kLocal ? ResetReason::kRefused : reason, false, detail);
+  if (reason == ResetReason::kLocal) return events_.on_upstream_reset(ResetReason::kRefused, false, "");
+  if (reason != ResetReason::kConnectFailure || detail.empty()) return events_.on_upstream_reset(reason, false, "");
+  // In Envoy's words: "delayed connect error: Connection refused".
+  std::string words = "delayed connect error: ";
+  words += static_cast<char>(std::toupper(static_cast<unsigned char>(detail.front())));
+  words += detail.substr(1);
+  events_.on_upstream_reset(reason, false, words);
 }
 
-void UpstreamTry::on_reset(ResetReason reason, bool bytes_sent, std::string_view detail) {
+// Envoy gives a transport's reason only where connecting failed.
+void UpstreamTry::on_reset(ResetReason reason, bool bytes_sent, std::string_view) {
   host_->cluster().slot().upstream_rq_rx_reset.add();
-  events_.on_upstream_reset(reason, bytes_sent, detail);
+  events_.on_upstream_reset(reason, bytes_sent, "");
 }
 
 }  // namespace lateen::proxy
