@@ -13,6 +13,8 @@ using Objects = std::map<model::Key, model::ObjectPtr>;
 
 // An owner that is overtaken may have had a rival of its own: so many are passed at most.
 constexpr int kTakeoverStepsMax = 64;
+// Several changes in a row are written once.
+constexpr Duration kRememberAfter = std::chrono::milliseconds(200);
 
 bool same_text(const model::Object& a, const model::Object& b) {
   return a.yaml == b.yaml && a.file == b.file && a.positions == b.positions;
@@ -30,11 +32,39 @@ Result<std::unique_ptr<MeshControl>> MeshControl::open(net::Loop& loop, Options 
   std::unique_ptr<MeshControl> control(new MeshControl(loop, std::move(options.config), std::move(on_change)));
   const std::string applied = options.state.empty() ? "" : options.state + "/applied";
   LATEEN_TRY(control->store_, sources::AppliedStore::open(applied));
+  sources::FirstSeen first_seen;
+  if (!options.state.empty()) {
+    control->memory_path_ = options.state + "/serving";
+    if (auto memory = sources::load_memory(control->memory_path_)) {
+      control->admission_.accepted.objects = *std::move(memory);
+      first_seen = sources::first_seen_of(control->admission_.accepted.objects);
+    } else {
+      control->memory_problems_.push_back({"LTN0910", Severity::kWarning, {}, memory.error().message,
+                                           "the mesh starts without its memory; the file is written anew"});
+    }
+  }
   MeshControl* self = control.get();
-  LATEEN_TRY(control->directory_, sources::Directory::open(loop, std::move(options.paths), [self] { self->refresh(); }));
+  LATEEN_TRY(control->directory_, sources::Directory::open(loop, std::move(options.paths), [self] { self->refresh(); },
+                                                           std::move(first_seen)));
   control->joined_ = control->join(control->store_->objects());
   control->admission_ = control->admit(control->joined_);
+  control->remember_soon();
   return control;
+}
+
+MeshControl::~MeshControl() {
+  if (memory_timer_.armed()) remember();
+}
+
+void MeshControl::remember_soon() {
+  if (!memory_path_.empty()) loop_.arm<&MeshControl::remember>(memory_timer_, kRememberAfter, this);
+}
+
+void MeshControl::remember() {
+  memory_timer_.cancel();
+  memory_problems_.clear();
+  if (auto stored = sources::store_memory(memory_path_, admission_.accepted.objects); !stored)
+    memory_problems_.push_back({"LTN0911", Severity::kWarning, {}, stored.error().message, ""});
 }
 
 sources::Joined MeshControl::join(const Objects& applied) const {
@@ -48,6 +78,7 @@ admit::Admission MeshControl::admit(const sources::Joined& joined) const {
 void MeshControl::refresh() {
   joined_ = join(store_->objects());
   admission_ = admit(joined_);
+  remember_soon();
   on_change_();
 }
 
@@ -79,6 +110,7 @@ std::vector<Diagnostic> MeshControl::problems() const {
   std::vector<Diagnostic> all = joined_.problems;
   const std::vector<Diagnostic> stored = store_->problems();
   all.insert(all.end(), stored.begin(), stored.end());
+  all.insert(all.end(), memory_problems_.begin(), memory_problems_.end());
   return all;
 }
 

@@ -10,6 +10,7 @@
 #include "admit/admit.h"
 #include "net/loop.h"
 #include "sources/join.h"
+#include "sources/memory.h"
 #include "sources/registrations.h"
 #include "sources/sources.h"
 
@@ -24,6 +25,8 @@ class MeshControl {
   };
   // `on_change` is called after each change of what serves, never from inside open().
   static Result<std::unique_ptr<MeshControl>> open(net::Loop& loop, Options options, std::function<void()> on_change);
+
+  ~MeshControl();
 
   const model::Mesh& mesh() const { return admission_.mesh; }
   const admit::Admission& admission() const { return admission_; }
@@ -46,6 +49,8 @@ class MeshControl {
   sources::Joined join(const std::map<model::Key, model::ObjectPtr>& applied) const;
   admit::Admission admit(const sources::Joined& joined) const;
   void refresh();
+  void remember_soon();
+  void remember();
   admin::ObjectOutcome apply_one(const model::ObjectPtr& object, const admin::ApplyRequest& request,
                                  std::map<model::Key, model::ObjectPtr>& trial);
   Result<void> take_over(const model::ObjectPtr& object, std::map<model::Key, model::ObjectPtr>& trial);
@@ -60,6 +65,9 @@ class MeshControl {
   sources::Registrations registrations_;
   sources::Joined joined_;
   admit::Admission admission_;
+  std::string memory_path_;                        // "": nothing is remembered over a restart
+  std::vector<Diagnostic> memory_problems_;
+  net::Timer memory_timer_;
 };
 
 }  // namespace lateen::cli

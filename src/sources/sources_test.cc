@@ -8,6 +8,7 @@
 
 #include "sources/file_set.h"
 #include "sources/join.h"
+#include "sources/memory.h"
 #include "sources/registrations.h"
 #include "sources/stored_object.h"
 
@@ -283,6 +284,29 @@ TEST(StoredObject, TimesKeepTheirNanoseconds) {
   EXPECT_EQ(parse_time(format_time(at(-1))), at(-1));
   for (const char* bad : {"", "yesterday", "2026-11-23", "2026-11-23T02:59:14", "2026-11-23T01:12:34+01:00"})
     EXPECT_FALSE(parse_time(bad)) << bad;
+}
+
+TEST(Memory, KeepsWhatServedWithItsTimes) {
+  const Folder folder;
+  std::map<model::Key, model::ObjectPtr> serving;
+  for (const auto& object : model::read_manifests(rule_text("a") + "---\n" + rule_text("b"), "f.yaml").objects)
+    serving[object->key()] = with_created(object, at(9));
+  EXPECT_TRUE(load_memory(folder.file("memory")).value().empty());
+  ASSERT_TRUE(store_memory(folder.file("memory"), serving));
+  const auto loaded = load_memory(folder.file("memory"));
+  ASSERT_TRUE(loaded);
+  ASSERT_EQ(loaded->size(), 2u);
+  EXPECT_EQ(loaded->at(key("b"))->content_hash, serving.at(key("b"))->content_hash);
+  EXPECT_EQ(loaded->at(key("b"))->file, "f.yaml");
+  EXPECT_EQ(first_seen_of(*loaded).at(key("a")), at(9));
+}
+
+TEST(Memory, DamagedFileIsSaid) {
+  const Folder folder;
+  for (const char* bad : {"x", "# object 5\nabc", "# object -1\n", "# object 1 2\nab"}) {
+    folder.write("memory", bad);
+    EXPECT_FALSE(load_memory(folder.file("memory"))) << bad;
+  }
 }
 
 TEST(Registrations, SharedObjectStaysUntilTheLastOwnerGoes) {
