@@ -23,6 +23,8 @@ class StreamServer final : public Server, private Reply::Sink {
     stream::HttpServerOptions options;
     options.body_bytes_max = kBodyBytesMax;
     options.connections_max = kExchangesMax;
+    // A registered workload lives as long as its connection: its end must be seen at once.
+    options.connection.half_close_is_gone = true;
     LATEEN_TRY(server_, stream::listen_http(loop_, at, std::move(options), [this](const auto& request, auto reply) {
                  on_request(request, std::move(reply));
                }));

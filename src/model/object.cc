@@ -62,13 +62,11 @@ Origin Object::origin(std::string_view field_path) const {
 }
 
 bool older(const Object& a, const Object& b) {
-  // Without a time an object counts as newest: it has not been seen yet. Creation has the resolution of one second.
-  const auto seconds = [](const Object& object) {
-    return object.meta.created ? std::chrono::floor<std::chrono::seconds>(*object.meta.created).time_since_epoch()
-                               : std::chrono::seconds::max();
-  };
-  return std::tuple(seconds(a), std::string_view(a.meta.name), std::string_view(a.meta.namespace_)) <
-         std::tuple(seconds(b), std::string_view(b.meta.name), std::string_view(b.meta.namespace_));
+  // Without a time an object counts as newest: it has not been seen yet. Kubernetes knows whole seconds only; what is
+  // applied here is told apart within a second too, so that the one that was there first stays the owner.
+  const auto created = [](const Object& object) { return object.meta.created.value_or(WallTime::max()); };
+  return std::tuple(created(a), std::string_view(a.meta.name), std::string_view(a.meta.namespace_)) <
+         std::tuple(created(b), std::string_view(b.meta.name), std::string_view(b.meta.namespace_));
 }
 
 }  // namespace lateen::model
