@@ -116,10 +116,11 @@ void EpollSocket::set_events(SocketEvents* events) {
 void EpollSocket::redeliver() {
   if (events_ == nullptr) return;
   if (state_ == State::kDead) return deliver_failure();
+  EpollLoop& loop = loop_;  // this object may be gone after a callback
   const FdToken token = token_;
   if (std::exchange(write_event_, false)) {
     events_->on_writable();
-    if (!loop_.stands(token)) return;
+    if (!loop.stands(token)) return;
   }
   if (readable_ && events_ != nullptr) events_->on_readable();
 }
@@ -135,27 +136,29 @@ bool EpollSocket::finish_connecting(std::uint32_t events) {
     return false;
   }
   state_ = State::kOpen;
+  EpollLoop& loop = loop_;  // this object may be gone after a callback
   const FdToken token = token_;
   if (events_ != nullptr) events_->on_connected();
-  return loop_.stands(token);
+  return loop.stands(token);
 }
 
 void EpollSocket::on_fd_events(std::uint32_t events) {
   if (state_ == State::kDead) return;
   if (state_ == State::kConnecting && !finish_connecting(events)) return;
 
+  EpollLoop& loop = loop_;  // this object may be gone after a callback
   const FdToken token = token_;
   if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) peer_closed_ = true;
   if ((events & EPOLLOUT) != 0 && write_full_) {
     write_full_ = false;
     write_event_ = events_ == nullptr;
     if (events_ != nullptr) events_->on_writable();
-    if (!loop_.stands(token)) return;
+    if (!loop.stands(token)) return;
   }
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
     readable_ = true;
     if (events_ != nullptr) events_->on_readable();
-    if (!loop_.stands(token)) return;
+    if (!loop.stands(token)) return;
   }
   if ((events & EPOLLERR) != 0 && state_ != State::kDead) {
     // Nobody has read the error: the owner has stopped reading, and must learn it all the same.

@@ -72,7 +72,7 @@ void count_delay_against_timeout(route_v3::Route& out, const model::HttpRoute& r
   const bool delays = rule.fault && rule.fault->delay && rule.fault->delay->fixed_delay;
   if (!delays || !rule.timeout || *rule.timeout <= Duration{} || !out.has_route()) return;
   auto& lateen = (*out.mutable_metadata()->mutable_filter_metadata())["lateen"];
-  (*lateen.mutable_fields())["delay_counts_against_timeout"].set_bool_value(true);
+  (*lateen.mutable_fields())["delay_counts"].set_bool_value(true);
 }
 
 BuiltRoute build(const Scope& scope, const RouteRequest& request, const RuleSource& rule,
