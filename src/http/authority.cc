@@ -13,8 +13,8 @@ bool is_hex(char c) { return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower
 
 // unreserved and sub-delims without the comma: a list is no host.
 bool in_name(char c) {
-  return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') ||
-         std::string_view("-._~!$&'()*+;=").find(c) != std::string_view::npos;
+  if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || (c >= 'A' && c <= 'Z')) return true;
+  return std::string_view("_~!$&'()*+;=").find(c) != std::string_view::npos;
 }
 
 bool is_name(std::string_view text) {

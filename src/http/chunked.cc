@@ -123,7 +123,7 @@ bool ChunkedDecoder::on_extension(char c) {
     state_ = State::kSizeLf;
     return true;
   }
-  if (!is_field_value({&c, 1})) return refuse(400, "http1.invalid_chunk_extension");
+  if (!bytes::in_value(c)) return refuse(400, "http1.invalid_chunk_extension");
   if (++extension_bytes_ > kExtensionBytesMax) return refuse(400, "http1.chunk_extensions_too_large");
   names_extension_ |= c != ' ' && c != '\t';
   return true;
@@ -138,7 +138,7 @@ bool ChunkedDecoder::on_trailer_byte(char c) {
     state_ = State::kTrailerLf;
     return true;
   }
-  if (!is_field_value({&c, 1})) return refuse(400, "http1.invalid_trailer");
+  if (!bytes::in_value(c)) return refuse(400, "http1.invalid_trailer");
   if (++trailer_bytes_ > kTrailerBytesMax) return refuse(431, "http1.trailers_too_large");
   line_ += c;
   return true;

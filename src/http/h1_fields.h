@@ -2,6 +2,7 @@
 // A part of RequestParser and ResponseParser; nobody else needs it.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -21,9 +22,32 @@ struct Refusal {
 enum class ParseState : std::uint8_t { kNeedMore, kComplete, kRefused };
 
 // Classes of bytes (RFC 9110, sections 5.5 and 5.6.2).
+namespace bytes {
+constexpr std::size_t index(char c) { return static_cast<unsigned char>(c); }
+
+// The lower-case form of a tchar; 0 for every other byte.
+constexpr std::array<char, 256> name_table() {
+  std::array<char, 256> table{};
+  for (char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")) table[index(c)] = c;
+  for (char c = 'A'; c <= 'Z'; ++c) table[index(c)] = static_cast<char>(c - 'A' + 'a');
+  return table;
+}
+// Everything but control bytes other than HTAB, and DEL; 8-bit bytes are legal.
+constexpr std::array<bool, 256> value_table() {
+  std::array<bool, 256> table{};
+  for (std::size_t byte = 0x20; byte < 256; ++byte) table[byte] = byte != 0x7f;
+  table[index('\t')] = true;
+  return table;
+}
+inline constexpr std::array<char, 256> kName = name_table();
+inline constexpr std::array<bool, 256> kValue = value_table();
+
+inline bool in_name(char c) { return kName[index(c)] != 0; }
+inline bool in_value(char c) { return kValue[index(c)]; }
+}  // namespace bytes
+
 bool is_token(std::string_view text);        // not empty, only tchar
-bool is_field_value(std::string_view text);  // no control bytes but HTAB, no DEL; 8-bit bytes are legal
-char lower(char c);
+inline char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 bool equals_ignoring_case(std::string_view text, std::string_view lower_case);
 // The text of a whole Content-Length field; nothing if it is not 1*DIGIT up to 2^63-1.
 bool parse_content_length(std::string_view text, std::uint64_t& length);
@@ -71,6 +95,7 @@ class FieldReader {
   enum class State : std::uint8_t { kFieldStart, kName, kBeforeValue, kValue, kValueLf, kEndLf, kDone, kRefused };
 
   bool step(char* region, std::size_t size, std::size_t& at, HeaderMap& into);
+  bool field_start(char c, std::size_t& at);
   bool name(char* region, std::size_t size, std::size_t& at);
   bool value(char* region, std::size_t size, std::size_t& at);
   bool end_field(const char* region, HeaderMap& into);

@@ -104,7 +104,7 @@ bool RequestParser::before() {
 }
 
 bool RequestParser::method(std::size_t size) {
-  while (at_ < size && is_token({region_ + at_, 1})) ++at_;
+  while (at_ < size && bytes::in_name(region_[at_])) ++at_;
   if (at_ == size) return true;
   if (region_[at_] != ' ' || at_ == part_at_) return refuse(400, "http1.invalid_method");
   head_.method = {region_ + part_at_, at_ - part_at_};

@@ -101,7 +101,7 @@ bool ResponseParser::status(std::size_t size) {
 }
 
 bool ResponseParser::reason(std::size_t size) {
-  while (at_ < size && is_field_value({region_ + at_, 1})) ++at_;
+  while (at_ < size && bytes::in_value(region_[at_])) ++at_;
   if (at_ == size) return true;
   if (region_[at_] != '\r') return refuse("http1.invalid_status_line");
   ++at_;
