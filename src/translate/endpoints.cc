@@ -55,12 +55,9 @@ void fill_endpoint(endpoint_v3::LbEndpoint& out, const Endpoint& endpoint, const
   if (endpoint.workload.empty()) return;
   auto& istio = (*out.mutable_metadata()->mutable_filter_metadata())["istio"];
   (*istio.mutable_fields())["workload"].set_string_value(workload_text(endpoint, options));
-  if (!options.auto_mtls) return;
-  // What the sidecar injector writes on a pod that accepts mTLS.
-  const auto it = endpoint.labels->find("security.istio.io/tlsMode");
-  if (it == endpoint.labels->end()) return;
+  if (!options.auto_mtls || endpoint.tls_mode.empty()) return;
   auto& match = (*out.mutable_metadata()->mutable_filter_metadata())["envoy.transport_socket_match"];
-  (*match.mutable_fields())["tlsMode"].set_string_value(it->second);
+  (*match.mutable_fields())["tlsMode"].set_string_value(endpoint.tls_mode);
 }
 
 }  // namespace

@@ -182,9 +182,12 @@ void add_inspector(listener_v3::Listener& out, const char* name, const Config& c
 
 void add_inspectors(listener_v3::Listener& out, const std::vector<Chain>& chains) {
   const auto any = [&](auto test) { return std::any_of(chains.begin(), chains.end(), test); };
-  if (any([](const Chain& chain) { return !chain.server_names.empty(); }))
-    add_inspector(out, "envoy.filters.listener.tls_inspector",
-                  envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector{});
+  if (any([](const Chain& chain) { return !chain.server_names.empty(); })) {
+    constexpr std::uint32_t kReadBytes = 512;  // a ClientHello often fits; the inspector reads on where it does not
+    envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector inspector;
+    inspector.mutable_initial_read_buffer_size()->set_value(kReadBytes);
+    add_inspector(out, "envoy.filters.listener.tls_inspector", inspector);
+  }
   if (any([](const Chain& chain) { return !chain.application_protocols.empty(); }))
     add_inspector(out, "envoy.filters.listener.http_inspector",
                   envoy::extensions::filters::listener::http_inspector::v3::HttpInspector{});

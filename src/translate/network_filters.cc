@@ -116,6 +116,7 @@ void fill_gateway_edge(hcm_v3::HttpConnectionManager& out) {
   details.set_dns(true);
   details.set_uri(true);
   out.set_server_name("istio-envoy");
+  out.mutable_http_protocol_options();
 }
 
 }  // namespace

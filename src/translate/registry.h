@@ -29,6 +29,7 @@ struct Endpoint {
   std::string workload, namespace_;
   std::string account;          // service account, "" if none
   std::string network;
+  std::string tls_mode;         // "istio": it has a sidecar
   std::shared_ptr<const Labels> labels;  // never null
 };
 
@@ -109,7 +110,7 @@ class Workloads {
 std::vector<Service> kubernetes_services(const model::Mesh& mesh, const Workloads& workloads, const Options& options);
 std::vector<Service> service_entries(const model::Mesh& mesh, const Workloads& workloads);
 
-// 240.240.0.0/16 addresses for the services that have none, the same ones for the same set of hosts.
-void allocate_addresses(std::vector<Service>& services);
+// The TLS that the endpoint's own proxy takes: what its label says, else "istio" for a WorkloadEntry with an account.
+std::string tls_mode(const Labels& labels, const std::string& entry_account);
 
 }  // namespace lateen::translate

@@ -41,6 +41,7 @@ Endpoint slice_endpoint(const model::EndpointSlice::Endpoint& from, const Servic
     out.workload = pod->name;
     out.account = pod->account;
     out.labels = pod->labels;
+    out.tls_mode = tls_mode(*pod->labels, "");
     if (!pod->locality.empty()) out.locality = pod->locality;
   }
   return out;
@@ -78,13 +79,14 @@ void add_selected(const Workload& workload, Service& service) {
   if (!workload.ready || workload.address.empty()) return;
   Endpoint endpoint;
   endpoint.address = workload.address;
-  endpoint.health = Health::kHealthy;
+  endpoint.health = workload.pod ? Health::kHealthy : Health::kUnknown;
   endpoint.weight = workload.weight;
   endpoint.namespace_ = workload.namespace_;
   endpoint.workload = workload.name;
   endpoint.account = workload.account;
   endpoint.network = workload.network;
   endpoint.labels = workload.labels;
+  endpoint.tls_mode = tls_mode(*workload.labels, workload.pod ? "" : workload.account);
   endpoint.locality = workload.locality;
   for (const Port& port : service.ports) {
     endpoint.port = port_of_workload(workload, port);

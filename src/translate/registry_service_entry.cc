@@ -44,6 +44,7 @@ Endpoint inline_endpoint(const model::Object& object, const model::WorkloadEntry
   out.account = from.service_account;
   out.network = from.network;
   out.labels = std::make_shared<const Labels>(from.labels);
+  out.tls_mode = tls_mode(from.labels, from.service_account);
   return out;
 }
 
@@ -69,6 +70,7 @@ void add_selected(const Workload& workload, Service& service) {
   endpoint.account = workload.account;
   endpoint.network = workload.network;
   endpoint.labels = workload.labels;
+  endpoint.tls_mode = tls_mode(*workload.labels, workload.pod ? "" : workload.account);
   if (workload.pod) endpoint.health = Health::kHealthy;
   for (const Port& port : service.ports) {
     endpoint.port = workload.pod ? target_of(port) : port_at(workload.ports, port);

@@ -59,13 +59,13 @@ std::vector<std::string> accounts(const Service& service, const std::string& tru
   return {found.begin(), found.end()};
 }
 
-tls_v3::UpstreamTlsContext mesh_context(const TlsInput& input) {
+tls_v3::UpstreamTlsContext mesh_context(const TlsInput& input, bool http2) {
   tls_v3::UpstreamTlsContext out;
   const bool has_sni = input.tls != nullptr && !input.tls->sni.empty();
   out.set_sni(has_sni ? input.tls->sni : mtls_sni(input.port.number, input.subset, input.service.host));
   auto& common = *out.mutable_common_tls_context();
   common.add_alpn_protocols("istio");
-  if (is_http2(input.port.protocol)) common.add_alpn_protocols("h2");
+  if (http2) common.add_alpn_protocols("h2");
   set_versions(common);
   set_secret(*common.add_tls_certificate_sds_secret_configs(), "default", true);
   const bool has_names = input.tls != nullptr && !input.tls->subject_alt_names.empty();
@@ -87,7 +87,7 @@ tls_v3::UpstreamTlsContext plain_context(const TlsInput& input, HttpOptions& htt
   tls_v3::UpstreamTlsContext out;
   auto& common = *out.mutable_common_tls_context();
   set_versions(common);
-  if (is_http2(input.port.protocol)) common.add_alpn_protocols("h2");
+  if (http.explicit_http_config().has_http2_protocol_options()) common.add_alpn_protocols("h2");
   if (tls.mode == Mode::kMutual) {
     const std::string name = tls.credential_name.empty()
                                  ? "file-cert:" + tls.client_certificate + "~" + tls.private_key
@@ -117,11 +117,11 @@ void set_socket(core_v3::TransportSocket& out, const tls_v3::UpstreamTlsContext&
 }
 
 // TLS to the endpoints that are marked as having a sidecar, plain text to the others.
-void apply_automatic(cluster_v3::Cluster& out, const TlsInput& input) {
+void apply_automatic(cluster_v3::Cluster& out, const TlsInput& input, bool http2) {
   auto& with_sidecar = *out.add_transport_socket_matches();
   with_sidecar.set_name("tlsMode-istio");
   (*with_sidecar.mutable_match()->mutable_fields())["tlsMode"].set_string_value("istio");
-  set_socket(*with_sidecar.mutable_transport_socket(), mesh_context(input));
+  set_socket(*with_sidecar.mutable_transport_socket(), mesh_context(input, http2));
   auto& others = *out.add_transport_socket_matches();
   others.set_name("tlsMode-disabled");
   others.mutable_match();
@@ -133,14 +133,17 @@ void apply_automatic(cluster_v3::Cluster& out, const TlsInput& input) {
 }  // namespace
 
 void apply_upstream_tls(cluster_v3::Cluster& out, HttpOptions& http, const TlsInput& input) {
+  const bool http2 = http.explicit_http_config().has_http2_protocol_options();
   if (input.tls == nullptr) {
-    if (input.scope.options.auto_mtls && !input.service.external) apply_automatic(out, input);
+    // Nothing is known of what stands at an original destination.
+    const bool known = out.type() != cluster_v3::Cluster::ORIGINAL_DST;
+    if (input.scope.options.auto_mtls && !input.service.external && known) apply_automatic(out, input, http2);
     return;
   }
   switch (input.tls->mode) {
     case Mode::kDisable: return;
     case Mode::kIstioMutual:
-      set_socket(*out.mutable_transport_socket(), mesh_context(input));
+      set_socket(*out.mutable_transport_socket(), mesh_context(input, http2));
       return;
     case Mode::kSimple:
     case Mode::kMutual: {

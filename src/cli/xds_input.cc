@@ -1,0 +1,102 @@
+#include "cli/xds_input.h"
+
+#include <charconv>
+#include <memory>
+
+#include "model/read.h"
+#include "text/json.h"
+#include "text/yaml.h"
+
+namespace lateen::cli {
+namespace {
+
+using text::Node;
+
+Error bad(const NamedInput& input, const Node* node, std::string message) {
+  Origin origin;
+  origin.file = input.name;
+  if (node != nullptr) {
+    origin.line = node->line;
+    origin.column = node->column;
+  }
+  return {ErrorCode::kInvalidConfig, std::move(message), origin};
+}
+
+std::string text_at(const Node& root, std::initializer_list<std::string_view> keys) {
+  const Node* node = root.at(keys);
+  return node == nullptr ? std::string() : node->scalar;
+}
+
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> out;
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    const std::size_t comma = text.find(',', begin);
+    const std::size_t end = comma == std::string::npos ? text.size() : comma;
+    if (end > begin) out.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<translate::View> read_node(const NamedInput& input) {
+  LATEEN_TRY(const Node root, text::read_json(input.text, input.name));
+  const Node* id = root.find("id");
+  if (id == nullptr || !id->is_string()) return tl::unexpected(bad(input, &root, "id is missing"));
+  translate::View view;
+  const std::string kind = id->scalar.substr(0, id->scalar.find('~'));
+  if (kind == "router") view.kind = translate::View::Kind::kRouter;
+  else if (kind != "sidecar") return tl::unexpected(bad(input, id, "id must begin with sidecar~ or router~"));
+  view.name = text_at(root, {"metadata", "NAME"});
+  if (const std::string own = text_at(root, {"metadata", "NAMESPACE"}); !own.empty()) view.namespace_ = own;
+  view.addresses = split_list(text_at(root, {"metadata", "INSTANCE_IPS"}));
+  if (const Node* labels = root.at({"metadata", "LABELS"}); labels != nullptr)
+    for (const text::Member& label : labels->members) view.labels[label.key] = label.value.scalar;
+  return view;
+}
+
+Result<void> read_proxy_settings(const NamedInput& input, translate::Options& options) {
+  const text::YamlStream stream = text::read_yaml(input.text, input.name);
+  if (!stream.bad.empty()) return tl::unexpected(stream.bad.front().error);
+  for (const text::YamlDocument& document : stream.documents) {
+    if (const Node* file = document.root.find("accessLogFile"); file != nullptr) options.access_log = !file->scalar.empty();
+    if (const Node* enabled = document.root.find("enableAutoMtls"); enabled != nullptr)
+      options.auto_mtls = enabled->scalar != "false";
+    const Node* port = document.root.find("proxyHttpPort");
+    if (port == nullptr) continue;
+    const char* end = port->scalar.data() + port->scalar.size();
+    const auto [read_to, error] = std::from_chars(port->scalar.data(), end, options.http_proxy_port);
+    if (error != std::errc{} || read_to != end) return tl::unexpected(bad(input, port, "proxyHttpPort is no port"));
+  }
+  return {};
+}
+
+std::map<std::string, std::string> read_node_localities(const NamedInput& manifests) {
+  std::map<std::string, std::string> out;
+  for (const text::YamlDocument& document : text::read_yaml(manifests.text, manifests.name).documents) {
+    if (text_at(document.root, {"kind"}) != "Node") continue;
+    const std::string region = text_at(document.root, {"metadata", "labels", "topology.kubernetes.io/region"});
+    const std::string zone = text_at(document.root, {"metadata", "labels", "topology.kubernetes.io/zone"});
+    out[text_at(document.root, {"metadata", "name"})] = region + "/" + zone;
+  }
+  return out;
+}
+
+model::Mesh read_mesh(const std::vector<NamedInput>& manifests, std::vector<Diagnostic>& problems) {
+  constexpr auto kNewYear = std::chrono::sys_days(std::chrono::year(2026) / std::chrono::January / 1);
+  model::Mesh mesh;
+  for (const NamedInput& input : manifests) {
+    model::ReadResult read = model::read_manifests(input.text, input.name);
+    problems.insert(problems.end(), read.problems.begin(), read.problems.end());
+    for (const model::ObjectPtr& object : read.objects) {
+      model::Object dated = *object;
+      if (!dated.meta.created) dated.meta.created = WallTime(kNewYear.time_since_epoch());
+      mesh.objects.insert_or_assign(object->key(), std::make_shared<const model::Object>(std::move(dated)));
+    }
+  }
+  return mesh;
+}
+
+}  // namespace lateen::cli

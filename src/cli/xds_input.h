@@ -1,0 +1,35 @@
+// What `lateen xds` reads beside the manifests: who asks (an Envoy node), and the settings of Istio's mesh config that
+// change what istiod sends but not where requests go.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/diagnostics.h"
+#include "base/result.h"
+#include "model/mesh.h"
+#include "translate/translate.h"
+
+namespace lateen::cli {
+
+struct NamedInput {
+  std::string name;   // of the file, for messages
+  std::string text;
+};
+
+// An Envoy node as JSON: id "sidecar~IP~NAME.NAMESPACE~DOMAIN" or "router~...", metadata NAME, NAMESPACE, INSTANCE_IPS,
+// LABELS. Errors: kInvalidConfig, naming the field.
+Result<translate::View> read_node(const NamedInput& input);
+
+// accessLogFile, proxyHttpPort and enableAutoMtls of mesh config files, the later over the earlier.
+Result<void> read_proxy_settings(const NamedInput& input, translate::Options& options);
+
+// Kubernetes Nodes among the manifests: name -> "region/zone", from the labels topology.kubernetes.io/...
+std::map<std::string, std::string> read_node_localities(const NamedInput& manifests);
+
+// Every object of the manifests, whatever it is that admission would say; those without a creation time count as made
+// on 2026-01-01, so that their names decide which is older. Problems are appended.
+model::Mesh read_mesh(const std::vector<NamedInput>& manifests, std::vector<Diagnostic>& problems);
+
+}  // namespace lateen::cli
