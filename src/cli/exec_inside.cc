@@ -1,5 +1,7 @@
 #include "cli/exec_inside.h"
 
+#include <poll.h>
+
 #include <cstdio>
 #include <fstream>
 #include <iterator>
@@ -51,8 +53,9 @@ ExecInside::~ExecInside() = default;
 
 Result<void> ExecInside::cover_names() {
   original_hosts_ = file_content("/etc/hosts");
+  const std::string directory = options_.socket.substr(0, options_.socket.rfind('/'));
   LATEEN_TRY(std::vector<net::CoveredFile> covered,
-             net::cover_files({{"/etc/hosts", hosts_file(*names_, original_hosts_)},
+             net::cover_files(directory, {{"/etc/hosts", hosts_file(*names_, original_hosts_)},
                                {"/etc/resolv.conf", resolv_conf(names_->services(), kResponderAddress)},
                                {"/etc/nsswitch.conf", nsswitch_conf(file_content("/etc/nsswitch.conf"))},
                                // A caching daemon would answer from outside.
@@ -183,6 +186,9 @@ void ExecInside::watch_listen(net::Descriptor guard) {
 
 void ExecInside::on_listen() {
   const auto address = net::answer_listen(guard_.get());
+  pollfd state{guard_.get(), POLLIN, 0};
+  const bool has_nobody_left = ::poll(&state, 1, 0) > 0 && (state.revents & POLLHUP) != 0;
+  if (has_nobody_left) loop_.defer([this] { guard_watch_.reset(); });
   if (!address) return;
   notices_.say("a server at " + to_string(*address) + " is refused: exec only goes out into the mesh; start servers outside and register them, as lateen echo does");
 }

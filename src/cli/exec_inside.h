@@ -35,7 +35,7 @@ class ExecNotices {
 class ExecInside {
  public:
   struct Options {
-    std::string socket;   // where the mesh is found again when it has been restarted
+    std::string socket;   // where the mesh is found again when it has been restarted; its folder is private and ours
     ExecHello hello;
   };
 

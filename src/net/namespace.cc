@@ -5,8 +5,8 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -66,6 +66,22 @@ Result<void> map_own_ids(unsigned user, unsigned group) {
   return write_file("/proc/self/gid_map", g + " " + g + " 1\n");
 }
 
+// By a file of our own that is bound over the path and then loses its name: the mount keeps it. (A tmpfs mounted for a
+// moment would do too, but taking it away again waits for the kernel for some 10 ms.)
+Result<CoveredFile> cover_file(const std::string& directory, const FileCover& cover) {
+  std::string source = directory + "/cover-XXXXXX";
+  CoveredFile covered{cover.path, Descriptor(::mkostemp(source.data(), O_CLOEXEC))};
+  if (!covered.file.valid()) return fail(ErrorCode::kSystem, source + ": " + error_text());
+  ::fchmod(covered.file.get(), 0644);  // everybody may read these
+  Result<void> result = rewrite(covered, cover.content);
+  if (result && ::mount(source.c_str(), cover.path.c_str(), nullptr, MS_BIND, nullptr) < 0) {
+    result = fail(ErrorCode::kUnsupported, why_forbidden("mount over " + cover.path, errno));
+  }
+  ::unlink(source.c_str());
+  if (!result) return tl::unexpected(result.error());
+  return covered;
+}
+
 }  // namespace
 
 Result<void> map_all_ids(int pid) {
@@ -91,38 +107,14 @@ Result<void> enter_namespaces(bool (*map_ids)(void* argument), void* argument) {
   return {};
 }
 
-Result<std::vector<CoveredFile>> cover_files(const std::vector<FileCover>& covers) {
-  // The contents live on a tmpfs which is mounted somewhere only until the single files are bound to their places.
-  const char* place = nullptr;
-  for (const char* candidate : {"/tmp", "/var/tmp", "/mnt", "/run"}) {
-    if (::mount("lateen", candidate, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755,size=64m") == 0) {
-      place = candidate;
-      break;
-    }
-  }
-  if (place == nullptr) return fail(ErrorCode::kUnsupported, why_forbidden("mount tmpfs", errno));
+Result<std::vector<CoveredFile>> cover_files(const std::string& directory, const std::vector<FileCover>& covers) {
   std::vector<CoveredFile> covered;
-  Result<void> result;
   for (const FileCover& cover : covers) {
     struct stat status {};
     if (::stat(cover.path.c_str(), &status) < 0) continue;
-    const std::string source = std::string(place) + "/" + std::to_string(covered.size());
-    Descriptor file(::open(source.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-    if (!file.valid()) {
-      result = fail(ErrorCode::kSystem, source + ": " + error_text());
-      break;
-    }
-    ::fchmod(file.get(), 0644);  // whatever the umask
-    covered.push_back({cover.path, std::move(file)});
-    result = rewrite(covered.back(), cover.content);
-    if (!result) break;
-    if (::mount(source.c_str(), cover.path.c_str(), nullptr, MS_BIND, nullptr) < 0) {
-      result = fail(ErrorCode::kUnsupported, why_forbidden("mount over " + cover.path, errno));
-      break;
-    }
+    LATEEN_TRY(CoveredFile file, cover_file(directory, cover));
+    covered.push_back(std::move(file));
   }
-  ::umount2(place, MNT_DETACH);
-  if (!result) return tl::unexpected(result.error());
   return covered;
 }
 

@@ -35,9 +35,10 @@ struct FileCover {
   std::string path;     // must exist; a symbolic link is followed
   std::string content;
 };
-// Covers files that exist; those that do not are left out of the result. Errors: kUnsupported, kSystem.
-Result<std::vector<CoveredFile>> cover_files(const std::vector<FileCover>& covers);
-// Replaces the whole content in place: readers see the old or the new text.
+// Covers files that exist; those that do not are left out of the result. The new contents are written to `directory`
+// (private, on any file system), where nothing of them is left to see afterwards. Errors: kUnsupported, kSystem.
+Result<std::vector<CoveredFile>> cover_files(const std::string& directory, const std::vector<FileCover>& covers);
+// Replaces the whole content in place.
 Result<void> rewrite(const CoveredFile& file, std::string_view content);
 
 }  // namespace lateen::net
