@@ -124,7 +124,7 @@ class Mesh:
                    "--ports-file", str(self.directory / "ports.json"), *options]
         if mesh_config:
             (self.directory / "mesh-config.yaml").write_text(mesh_config)
-            command += ["--mesh", str(self.directory / "mesh-config.yaml")]
+            command += ["--mesh-config", str(self.directory / "mesh-config.yaml")]
         self.log = open(self.directory / "lateen.log", "wb")
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
         deadline = time.time() + 20
