@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "translate/names.h"
+#include "xds/resources.h"
 
 namespace lateen::translate {
 namespace {
@@ -119,11 +120,31 @@ std::string tls_mode(const Labels& labels, const std::string& entry_account) {
   return entry_account.empty() ? std::string() : std::string("istio");
 }
 
+void allocate_addresses(std::vector<Service>& services) {
+  // 240.240.0.0/16 without its first and last address. The place is a hash of the name, so that one service more does
+  // not move the others; a taken place gives the next free one, in the order of the hosts.
+  constexpr std::uint32_t kPlaces = 65'534;
+  std::map<std::pair<std::string_view, std::string_view>, Service*> wanting;
+  std::set<std::uint32_t> taken;
+  for (Service& service : services)
+    if (service.addresses.empty() && !service.kubernetes && !is_wildcard(service.host))
+      wanting.emplace(std::pair(std::string_view(service.host), std::string_view(service.namespace_)), &service);
+  for (const auto& [key, service] : wanting) {
+    if (taken.size() == kPlaces) return;  // the rest stays reachable by name
+    const std::string text = std::string(key.second) + "/" + std::string(key.first);
+    auto place = static_cast<std::uint32_t>(xds::content_hash(text) % kPlaces);
+    while (!taken.insert(place).second) place = (place + 1) % kPlaces;
+    const std::uint32_t low = place + 1;
+    service->addresses.push_back("240.240." + std::to_string(low >> 8) + "." + std::to_string(low & 0xff));
+  }
+}
+
 Registry::Registry(const model::Mesh& mesh, const Options& options) {
   const Workloads workloads(mesh, options);
   services_ = kubernetes_services(mesh, workloads, options);
   std::vector<Service> entries = service_entries(mesh, workloads);
   std::move(entries.begin(), entries.end(), std::back_inserter(services_));
+  if (options.allocate_addresses) allocate_addresses(services_);
 }
 
 std::map<std::string, const Service*, std::less<>> Registry::visible(std::string_view client_namespace) const {
@@ -132,6 +153,27 @@ std::map<std::string, const Service*, std::less<>> Registry::visible(std::string
     if (!exported(service.export_to, service.namespace_, client_namespace)) continue;
     const auto [it, is_new] = out.emplace(service.host, &service);
     if (!is_new && goes_before(service, *it->second, client_namespace)) it->second = &service;
+  }
+  return out;
+}
+
+std::vector<ServiceAddress> service_addresses(const model::Mesh& mesh, std::string_view client_namespace,
+                                              const Options& options) {
+  const Registry registry(mesh, options);
+  std::vector<ServiceAddress> out;
+  for (const auto& [host, service] : registry.visible(client_namespace)) {
+    ServiceAddress address;
+    address.host = host;
+    address.namespace_ = service->namespace_;
+    if (service->kubernetes) {
+      const std::string short_name = service->name + "." + service->namespace_;
+      if (service->namespace_ == client_namespace) address.aliases.push_back(service->name);
+      address.aliases.push_back(short_name);
+      address.aliases.push_back(short_name + ".svc");
+    }
+    address.addresses = service->addresses;
+    for (const Port& port : service->ports) address.ports.push_back(port.number);
+    out.push_back(std::move(address));
   }
   return out;
 }

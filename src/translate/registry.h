@@ -113,4 +113,7 @@ std::vector<Service> service_entries(const model::Mesh& mesh, const Workloads& w
 // The TLS that the endpoint's own proxy takes: what its label says, else "istio" for a WorkloadEntry with an account.
 std::string tls_mode(const Labels& labels, const std::string& entry_account);
 
+// 240.240.0.0/16 addresses for the services that have none, the same ones for the same set of hosts.
+void allocate_addresses(std::vector<Service>& services);
+
 }  // namespace lateen::translate

@@ -63,9 +63,22 @@ struct Options {
   bool auto_mtls = false;           // TLS to endpoints with a sidecar, by transport_socket_matches
   bool access_log = false;          // access loggers in listeners, for mesh config accessLogFile
   std::uint16_t http_proxy_port = 0;  // mesh config proxyHttpPort: a listener for HTTP proxy clients; 0: none
+  // Give services without an address one of 240.240.0.0/16, as Istio's DNS proxying does.
+  bool allocate_addresses = false;
   std::string cluster_id = "Kubernetes";                // Istio's name for the registry
   std::map<std::string, std::string> node_localities;   // Kubernetes node -> "region/zone/subzone"
 };
+
+// "[namespace/]name" of every service of the mesh, with the addresses that clients may dial: what names resolve to.
+struct ServiceAddress {
+  std::string host;                            // FQDN
+  std::string namespace_;
+  std::vector<std::string> aliases;            // "reviews", "reviews.default", "reviews.default.svc" for default's clients
+  std::vector<std::string> addresses;          // cluster IPs, ServiceEntry addresses, or the allocated one
+  std::vector<std::uint32_t> ports;
+};
+std::vector<ServiceAddress> service_addresses(const model::Mesh& mesh, std::string_view client_namespace,
+                                              const Options& options);
 
 Translation translate(const model::Mesh& mesh, const View& view, const Options& options);
 
