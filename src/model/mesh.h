@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/common.h"
+#include "model/connection_settings.h"
 #include "model/destination_rule.h"
 #include "model/gateway.h"
 #include "model/registry.h"
@@ -42,6 +43,7 @@ struct MeshConfig {
   Duration connect_timeout = std::chrono::seconds(10);
   std::string path_normalization = "DEFAULT";
   std::optional<HttpRetry> default_http_retry_policy;
+  ConnectionSettings connection_settings;        // defaultConfig.connectionSettings
   bool operator==(const MeshConfig&) const = default;
 };
 

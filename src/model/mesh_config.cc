@@ -36,7 +36,44 @@ struct Shape<PathNormalization> : Table<PathNormalization> {
 };
 
 template <>
+struct Words<ConnectionSettings::Profile> {
+  using E = ConnectionSettings::Profile;
+  static constexpr std::pair<std::string_view, E> kWords[] = {{"SIDECAR", E::kSidecar}, {"EDGE", E::kEdge}};
+};
+template <>
+struct Words<ConnectionSettings::EscapedSlashes> {
+  using E = ConnectionSettings::EscapedSlashes;
+  static constexpr std::pair<std::string_view, E> kWords[] = {{"KEEP_UNCHANGED", E::kKeepUnchanged}, {"REJECT_REQUEST", E::kRejectRequest},
+                                                              {"UNESCAPE_AND_REDIRECT", E::kUnescapeAndRedirect},
+                                                              {"UNESCAPE_AND_FORWARD", E::kUnescapeAndForward}};
+};
+template <>
+struct Words<ConnectionSettings::Underscores> {
+  using E = ConnectionSettings::Underscores;
+  static constexpr std::pair<std::string_view, E> kWords[] = {{"HEADERS_WITH_UNDERSCORES_ALLOW", E::kAllow},
+                                                              {"HEADERS_WITH_UNDERSCORES_REJECT_REQUEST", E::kRejectRequest},
+                                                              {"HEADERS_WITH_UNDERSCORES_DROP_HEADER", E::kDropHeader}};
+};
+// What is not in this table is not carried out, and refused.
+template <>
+struct Shape<ConnectionSettings> : Table<ConnectionSettings> {
+  using S = ConnectionSettings;
+  static constexpr Field<S> kFields[] = {{"profile", at<&S::profile>},
+                                         {"httpIdleTimeout", at<&S::http_idle_timeout, at_least_1ms>},
+                                         {"httpRequestTimeout", at<&S::http_request_timeout, at_least_1ms>},
+                                         {"httpRequestHeadersTimeout", at<&S::http_request_headers_timeout, at_least_1ms>},
+                                         {"httpStreamIdleTimeout", at<&S::http_stream_idle_timeout, at_least_1ms>},
+                                         {"httpMergeSlashes", at<&S::http_merge_slashes>},
+                                         {"httpPathWithEscapedSlashesAction", at<&S::http_path_with_escaped_slashes_action>},
+                                         {"httpHeadersWithUnderscoresAction", at<&S::http_headers_with_underscores_action>}};
+};
+
+template <>
 struct Shape<MeshConfig> : Table<MeshConfig> {
+  // The rest of defaultConfig sets up Istio's own proxies: it does not change routing.
+  static void default_config(Reader& reader, const text::Node& node, MeshConfig& out) {
+    if (const text::Node* settings = node.find("connectionSettings")) read_value(reader, *settings, out.connection_settings);
+  }
   static void outbound(Reader& reader, const text::Node& node, MeshConfig& out) {
     OutboundTrafficPolicy policy;
     if (read_value(reader, node, policy) && !policy.mode.empty()) out.allow_any_outbound = policy.mode == "ALLOW_ANY";
@@ -64,7 +101,7 @@ struct Shape<MeshConfig> : Table<MeshConfig> {
                                                   {"enableAutoMtls", skip},
                                                   {"extensionProviders", skip},
                                                   {"defaultProviders", skip},
-                                                  {"defaultConfig", skip},
+                                                  {"defaultConfig", default_config},
                                                   {"ingressService", skip},
                                                   {"ingressSelector", skip},
                                                   {"ingressClass", skip},

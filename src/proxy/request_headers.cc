@@ -115,6 +115,23 @@ Preparation normalize(http::RequestHead& head, const runtime::HttpConnectionSett
   return Preparation::kBadPath;
 }
 
+// "x_a" and "x-a" are one name to many a backend: what the two halves of a policy see could differ (Envoy,
+// headers_with_underscores_action). False: refuse.
+bool settle_underscores(http::HeaderMap& headers, runtime::UnderscoresInNames action) {
+  if (action == runtime::UnderscoresInNames::kAllow) return true;
+  const auto bad = [](const http::Header& field) { return field.name.find('_') != std::string_view::npos; };
+  for (std::size_t i = 0; i < headers.fields().size();) {
+    const http::Header& field = headers.fields()[i];
+    if (!bad(field)) {
+      ++i;
+      continue;
+    }
+    if (action == runtime::UnderscoresInNames::kReject) return false;
+    headers.remove(std::string(field.name));
+  }
+  return true;
+}
+
 }  // namespace
 
 void write_uuid(char* out, Random& random) {
@@ -132,6 +149,7 @@ void write_uuid(char* out, Random& random) {
 
 Preparation prepare_request(http::RequestHead& head, const runtime::HttpConnectionSettings& settings,
                             const ConnectionFacts& connection, Random& random, std::string& path_storage) {
+  if (!settle_underscores(head.headers, settings.underscores)) return Preparation::kBadName;
   const std::uint64_t present = names_present(head.headers);
   const bool edge = settings.use_remote_address;
   remove_internal(head.headers, present, edge);

@@ -21,6 +21,7 @@ struct ConnectionFacts {
 enum class Preparation : std::uint8_t {
   kReady,
   kBadPath,    // 400
+  kBadName,    // 400: an underscore in a field name
   kRedirect,   // the client is to ask for `storage` (307)
 };
 

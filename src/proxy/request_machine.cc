@@ -2,6 +2,7 @@
 #include "proxy/request_machine.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/result.h"
 #include "proxy/header_mutation.h"
@@ -25,6 +26,25 @@ std::string_view protocol_name(http::Version version) {
 
 constexpr std::uint16_t kTemporaryRedirect = 307;
 
+// "<up to 8 digits><unit>" (gRPC over HTTP2, "Timeout"); nothing where it is something else.
+std::optional<Duration> grpc_timeout(const http::HeaderMap& headers) {
+  const std::optional<std::string_view> text = headers.get("grpc-timeout");
+  if (!text || text->size() < 2 || text->size() > 9) return std::nullopt;
+  std::int64_t value = 0;
+  const char* unit = text->data() + text->size() - 1;
+  const auto [end, error] = std::from_chars(text->data(), unit, value);
+  if (error != std::errc() || end != unit || value < 0) return std::nullopt;
+  switch (*unit) {
+    case 'H': return std::chrono::hours(value);
+    case 'M': return std::chrono::minutes(value);
+    case 'S': return std::chrono::seconds(value);
+    case 'm': return std::chrono::milliseconds(value);
+    case 'u': return std::chrono::microseconds(value);
+    case 'n': return std::chrono::nanoseconds(value);
+    default: return std::nullopt;
+  }
+}
+
 }  // namespace
 
 void RequestMachine::reset() {
@@ -38,7 +58,7 @@ void RequestMachine::reset() {
   deadlines_.clear_all();
   reply_ = LocalReply();
   request_ended_at_.reset();
-  idle_timeout_ = Duration{};
+  idle_timeout_ = route_timeout_ = Duration{};
   try_timeout_.reset();
   request_ended_ = try_opened_ = response_started_ = upgraded_ = result_in_trailers_ = retry_failed_before_ = false;
   tries_ = record_attempts_ = 0;
@@ -130,11 +150,22 @@ void RequestMachine::start(RequestContext context, http::RequestHead& head, bool
 }
 
 bool RequestMachine::prepare(Random& random) {
+  if (head_->version == http::Version::kHttp10 && !settings().accepts_http_10) {
+    enter_replied(http_10_refused());
+    return false;
+  }
+  if (head_->absolute_form && !settings().accepts_absolute_url) {
+    enter_replied(route_not_found());
+    return false;
+  }
   switch (prepare_request(*head_, settings(), context_.connection, random, path_storage_)) {
     case Preparation::kReady:
       return true;
     case Preparation::kBadPath:
       enter_replied(bad_path());
+      return false;
+    case Preparation::kBadName:
+      enter_replied(bad_header_name());
       return false;
     case Preparation::kRedirect: {
       LocalReply reply{.status = kTemporaryRedirect, .details = "path_normalization_failed"};
@@ -157,7 +188,8 @@ void RequestMachine::enter_fault(Time now, Random& random) {
   deadlines_.set(DeadlineKind::kDelay, now + *fault->delay);
   if (!decision_.route->delay_counts_against_timeout) return;
   const auto* forward = std::get_if<runtime::Forward>(&decision_.route->action);
-  if (forward != nullptr && forward->timeout > Duration::zero()) deadlines_.set(DeadlineKind::kRoute, now + forward->timeout);
+  const Duration timeout = forward == nullptr ? Duration::zero() : timeout_of(*forward);
+  if (timeout > Duration::zero()) deadlines_.set(DeadlineKind::kRoute, now + timeout);
 }
 
 void RequestMachine::after_delay(Time now, Random& random) {
@@ -184,8 +216,18 @@ void RequestMachine::enter_route_action(Time now) {
   enter_replied(std::move(reply));
 }
 
+// A gRPC request may shorten or set the timeout by grpc-timeout, as far as the route allows it (Envoy's max_grpc_timeout).
+Duration RequestMachine::timeout_of(const runtime::Forward& forward) const {
+  if (!forward.grpc_timeout_max || !is_grpc(*head_)) return forward.timeout;
+  const std::optional<Duration> asked = grpc_timeout(head_->headers);
+  if (!asked) return forward.timeout;
+  const Duration most = *forward.grpc_timeout_max;
+  return most == Duration::zero() ? *asked : std::min(*asked, most);
+}
+
 void RequestMachine::enter_forwarding(const runtime::Forward& forward, Time now) {
   forward_ = &forward;
+  route_timeout_ = timeout_of(forward);
   const runtime::Route& route = *decision_.route;
   if (head_->is_upgrade && !(settings().websocket_upgrades && forward.upgrades_allowed)) {
     return enter_replied(upgrade_refused());
@@ -208,7 +250,7 @@ void RequestMachine::enter_forwarding(const runtime::Forward& forward, Time now)
   // A tunnel's first bytes are the peers' own; and a per-try timeout beyond the route's has no effect (Envoy).
   if (head_->is_upgrade) retry_.forbid();
   if (retry != nullptr && retry->per_try_timeout && *retry->per_try_timeout > Duration::zero() &&
-      (forward.timeout == Duration::zero() || *retry->per_try_timeout < forward.timeout)) {
+      (route_timeout_ == Duration::zero() || *retry->per_try_timeout < route_timeout_)) {
     try_timeout_ = retry->per_try_timeout;
   }
   // Envoy's route timeout runs from the end of the request; with an injected delay it may be running already.
@@ -217,8 +259,8 @@ void RequestMachine::enter_forwarding(const runtime::Forward& forward, Time now)
 }
 
 void RequestMachine::arm_route_timeout(Time from) {
-  if (forward().timeout == Duration::zero() || deadlines_.is_set(DeadlineKind::kRoute)) return;
-  deadlines_.set(DeadlineKind::kRoute, from + forward().timeout);
+  if (route_timeout_ == Duration::zero() || deadlines_.is_set(DeadlineKind::kRoute)) return;
+  deadlines_.set(DeadlineKind::kRoute, from + route_timeout_);
 }
 
 void RequestMachine::on_request_ended(Time now) {

@@ -102,7 +102,15 @@ void compile_times(const Manager& proto, HttpConnectionSettings& out, Fields& fi
 
 void compile_limits(const Manager& proto, HttpConnectionSettings& out, Fields& fields) {
   const auto& common = proto.common_http_protocol_options();
-  fields.only(common, {common.kIdleTimeoutFieldNumber, common.kMaxHeadersCountFieldNumber});
+  fields.only(common, {common.kIdleTimeoutFieldNumber, common.kMaxHeadersCountFieldNumber,
+                       common.kHeadersWithUnderscoresActionFieldNumber});
+  using Options = std::remove_cvref_t<decltype(common)>;
+  switch (static_cast<int>(common.headers_with_underscores_action())) {
+    case Options::ALLOW: out.underscores = UnderscoresInNames::kAllow; break;
+    case Options::REJECT_REQUEST: out.underscores = UnderscoresInNames::kReject; break;
+    case Options::DROP_HEADER: out.underscores = UnderscoresInNames::kDrop; break;
+    default: fields.refuse("unknown headers_with_underscores_action"); break;
+  }
   if (common.has_max_headers_count()) out.request_headers_count_max = common.max_headers_count().value();
   if (!proto.has_max_request_headers_kb()) return;
   const std::uint32_t kilobytes = proto.max_request_headers_kb().value();

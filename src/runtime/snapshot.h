@@ -269,6 +269,7 @@ struct Cluster {
 // ---- listeners -------------------------------------------------------------------------------------------------------
 
 enum class PathNormalization : std::uint8_t { kNone, kBase, kMergeSlashes, kDecodeAndMergeSlashes };
+enum class UnderscoresInNames : std::uint8_t { kAllow, kReject, kDrop };   // of request header fields
 enum class EscapedSlashes : std::uint8_t { kKeep, kReject, kUnescapeAndRedirect, kUnescapeAndForward };
 
 struct HttpConnectionSettings {
@@ -280,6 +281,7 @@ struct HttpConnectionSettings {
   bool normalize_path = true;
   bool merge_slashes = false;
   EscapedSlashes escaped_slashes = EscapedSlashes::kKeep;
+  UnderscoresInNames underscores = UnderscoresInNames::kAllow;
   bool generate_request_id = true;
   bool preserve_external_request_id = false;
   bool websocket_upgrades = true;

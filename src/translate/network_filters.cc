@@ -107,6 +107,35 @@ void fill_path_normalization(hcm_v3::HttpConnectionManager& out, const std::stri
   if (wanted == "DECODE_AND_MERGE_SLASHES") out.set_path_with_escaped_slashes_action(Hcm::UNESCAPE_AND_FORWARD);
 }
 
+// defaultConfig.connectionSettings: what is set (by itself or by the profile) goes to every HTTP listener.
+void fill_connection_settings(hcm_v3::HttpConnectionManager& out, const model::ConnectionSettings& wanted) {
+  using Settings = model::ConnectionSettings;
+  using Hcm = hcm_v3::HttpConnectionManager;
+  const Settings settings = model::effective(wanted);
+  const auto set = [](const std::optional<Duration>& value, auto mutable_field) {
+    if (value) set_duration(*mutable_field(), *value);
+  };
+  auto& common = *out.mutable_common_http_protocol_options();
+  set(settings.http_idle_timeout, [&] { return common.mutable_idle_timeout(); });
+  set(settings.http_request_timeout, [&] { return out.mutable_request_timeout(); });
+  set(settings.http_request_headers_timeout, [&] { return out.mutable_request_headers_timeout(); });
+  set(settings.http_stream_idle_timeout, [&] { return out.mutable_stream_idle_timeout(); });
+  if (settings.http_merge_slashes) out.set_merge_slashes(*settings.http_merge_slashes);
+  if (settings.http_path_with_escaped_slashes_action) switch (*settings.http_path_with_escaped_slashes_action) {
+      case Settings::EscapedSlashes::kKeepUnchanged: out.set_path_with_escaped_slashes_action(Hcm::KEEP_UNCHANGED); break;
+      case Settings::EscapedSlashes::kRejectRequest: out.set_path_with_escaped_slashes_action(Hcm::REJECT_REQUEST); break;
+      case Settings::EscapedSlashes::kUnescapeAndRedirect: out.set_path_with_escaped_slashes_action(Hcm::UNESCAPE_AND_REDIRECT); break;
+      case Settings::EscapedSlashes::kUnescapeAndForward: out.set_path_with_escaped_slashes_action(Hcm::UNESCAPE_AND_FORWARD); break;
+    }
+  using Options = std::remove_reference_t<decltype(common)>;
+  if (settings.http_headers_with_underscores_action) switch (*settings.http_headers_with_underscores_action) {
+      case Settings::Underscores::kAllow: common.set_headers_with_underscores_action(Options::ALLOW); break;
+      case Settings::Underscores::kRejectRequest: common.set_headers_with_underscores_action(Options::REJECT_REQUEST); break;
+      case Settings::Underscores::kDropHeader: common.set_headers_with_underscores_action(Options::DROP_HEADER); break;
+    }
+  if (settings == Settings{}) out.clear_common_http_protocol_options();
+}
+
 void fill_gateway_edge(hcm_v3::HttpConnectionManager& out) {
   out.mutable_use_remote_address()->set_value(true);
   out.set_forward_client_cert_details(hcm_v3::HttpConnectionManager::SANITIZE_SET);
@@ -130,6 +159,7 @@ void fill_http_filter(listener_v3::Filter& out, const Scope& scope, const HttpFi
   fill_tracing(*manager.mutable_tracing(), scope);
   fill_path_normalization(manager, scope.mesh.config.path_normalization);
   manager.mutable_stream_idle_timeout();
+  fill_connection_settings(manager, scope.mesh.config.connection_settings);
   manager.set_proxy_100_continue(true);
   manager.add_upgrade_configs()->set_upgrade_type("websocket");
   envoy::extensions::request_id::uuid::v3::UuidRequestIdConfig request_id;

@@ -170,7 +170,14 @@ def test_head_has_a_length_and_no_body(wire):
 
 def test_expect_continue(wire):
     client, reader, upstream = wire
-    upstream.script = lambda peer, stream, head: peer.sendall(answer(stream.read(5))) or True
+
+    def script(peer, stream, head):
+        assert b"expect: 100-continue" in head
+        peer.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        peer.sendall(answer(stream.read(5)))
+        return True
+
+    upstream.script = script
     client.sendall(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\nexpect: 100-continue\r\n\r\n")
     assert read_head(reader)[0] == 100
     client.sendall(b"12345")
