@@ -190,7 +190,9 @@ admin::ApplyOutcome MeshControl::apply(const admin::ApplyRequest& request, trans
       continue;
     }
     if (!request.takeover) continue;
+    const auto created_before = trial.at(one.key)->meta.created;
     auto taken = take_over(object, trial);
+    if (trial.at(one.key)->meta.created != created_before && one.action == "unchanged") one.action = "configured";
     if (taken && !request.dry_run) taken = store_->set_created(one.key, *trial.at(one.key)->meta.created);
     if (!taken) {
       one.reason = taken.error().message;

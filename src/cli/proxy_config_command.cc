@@ -138,11 +138,16 @@ Result<std::string> json_of(Kind kind, std::string_view page, const ProxyConfigF
   return std::string();
 }
 
-// "" for the mesh's default client.
+// "" for the mesh's default client. A bare name stays bare: it may be a gateway's, which is in its own namespace.
 Result<std::string> view_of(const ParsedFlags& flags) {
   if (flags.positional.size() < 2) return std::string();
-  LATEEN_TRY(Identity identity, parse_identity(flags.positional[1]));
-  if (const auto namespace_ = flags.get("namespace")) identity.namespace_ = *namespace_;
+  const std::string& given = flags.positional[1];
+  LATEEN_TRY(Identity identity, parse_identity(given));
+  if (const auto namespace_ = flags.get("namespace")) {
+    identity.namespace_ = *namespace_;
+  } else if (given.ends_with(identity.name) && given.find('.') == std::string::npos && identity.namespace_ == "default") {
+    return identity.name;
+  }
   return identity.namespace_ + "/" + identity.name;
 }
 
