@@ -1,5 +1,6 @@
 // Metrics: the sums over all workers, put into Prometheus' and Envoy's forms.
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "proxy/access_log_format.h"
@@ -109,12 +110,13 @@ void add_cluster(std::vector<Sample>& samples, const ClusterStatus& cluster) {
   const auto gauge = [&](std::string name, std::uint64_t value) {
     samples.push_back({"cluster", cluster.name, std::move(name), value, true});
   };
-  for (const auto& [name, value] : cluster.counters) samples.push_back({"cluster", cluster.name, name, value, false});
-  std::uint64_t healthy = 0, degraded = 0, ejected = 0;
+  for (const auto& [name, value] : cluster.counters) {
+    samples.push_back({"cluster", cluster.name, name, value, name.ends_with("_active")});
+  }
+  std::uint64_t healthy = 0, degraded = 0;
   for (const EndpointStatus& endpoint : cluster.endpoints) {
     healthy += endpoint.healthy ? 1 : 0;
     degraded += endpoint.endpoint.health == runtime::Endpoint::Health::kDegraded ? 1 : 0;
-    ejected += endpoint.ejected ? 1 : 0;
   }
   gauge("membership_total", cluster.endpoints.size());
   gauge("membership_healthy", healthy);
@@ -122,10 +124,13 @@ void add_cluster(std::vector<Sample>& samples, const ClusterStatus& cluster) {
   gauge("upstream_cx_active", cluster.connections_active);
   gauge("upstream_rq_active", cluster.requests_active);
   gauge("upstream_rq_pending_active", cluster.pending_active);
-  if (cluster.policy != nullptr && cluster.policy->outlier) {
-    gauge("outlier_detection_ejections_active", ejected);
-    samples.push_back({"cluster", cluster.name, "outlier_detection_ejections_overflow", cluster.ejections_overflow, false});
-  }
+  if (cluster.policy == nullptr) return;
+  const runtime::CircuitBreakers& limits = cluster.policy->limits;
+  const auto open = [](std::uint64_t taken, const std::optional<std::uint32_t>& max) { return max && taken >= *max ? 1u : 0u; };
+  gauge("circuit_breakers.default.cx_open", open(cluster.connections_active, limits.connections_max));
+  gauge("circuit_breakers.default.rq_open", open(cluster.requests_active, limits.requests_max));
+  gauge("circuit_breakers.default.rq_pending_open", open(cluster.pending_active, limits.pending_requests_max));
+  gauge("circuit_breakers.default.rq_retry_open", open(cluster.retries_active, limits.retries_max));
 }
 
 void add_listener(std::vector<Sample>& samples, const ListenerSlot& slot) {

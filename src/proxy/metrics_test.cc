@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -165,7 +166,12 @@ TEST(Metrics, ClustersOfSeveralViewsAreSummedInEnvoysForm) {
   Metrics metrics(1);
   ClusterStatus cluster;
   cluster.name = "outbound|9080||reviews.default.svc.cluster.local";
-  cluster.counters = {{"upstream_rq_total", 5}, {"upstream_rq_2xx", 4}, {"upstream_rq_503", 1}, {"upstream_rq_timeout", 2}};
+  cluster.counters = {{"upstream_rq_total", 5}, {"upstream_rq_2xx", 4}, {"upstream_rq_503", 1}, {"upstream_rq_timeout", 2},
+                      {"outlier_detection.ejections_active", 1}};
+  runtime::Cluster policy = reviews();
+  policy.limits.connections_max = 3;
+  policy.limits.requests_max = 1;
+  cluster.policy = std::make_shared<const runtime::Cluster>(policy);
   cluster.connections_active = 3;
   cluster.endpoints.resize(2);
   cluster.endpoints[1].healthy = false;
@@ -182,8 +188,14 @@ TEST(Metrics, ClustersOfSeveralViewsAreSummedInEnvoysForm) {
   EXPECT_EQ(value_of(text, "envoy_server_concurrency{}"), 4);
   EXPECT_EQ(value_of(text, "envoy_server_live{}"), 1);
   EXPECT_NE(text.find("# TYPE envoy_cluster_upstream_cx_active gauge\n"), std::string::npos);
+  EXPECT_NE(text.find("# TYPE envoy_cluster_outlier_detection_ejections_active gauge\n"), std::string::npos);
+  EXPECT_EQ(value_of(text, "envoy_cluster_outlier_detection_ejections_active{" + name), 2);
+  EXPECT_EQ(value_of(text, "envoy_cluster_circuit_breakers_default_cx_open{" + name), 2);
+  EXPECT_EQ(value_of(text, "envoy_cluster_circuit_breakers_default_rq_open{" + name), 0);
+  EXPECT_EQ(value_of(text, "envoy_cluster_circuit_breakers_default_rq_pending_open{" + name), 0);
   const auto stats = metrics.stats({cluster}, {});
   EXPECT_EQ(stats.at("cluster.outbound|9080||reviews.default.svc.cluster.local.upstream_rq_2xx"), 4u);
+  EXPECT_EQ(stats.at("cluster.outbound|9080||reviews.default.svc.cluster.local.circuit_breakers.default.cx_open"), 1u);
   EXPECT_EQ(stats.at("server.live"), 1u);
 }
 
