@@ -91,6 +91,18 @@ class Mesh {
   }
 
   const std::string& admin() const { return admin_; }
+  // Ends every session, as a mesh does that ends, and serves again at the same place.
+  void restart() {
+    std::promise<void> done;
+    loop_->mailbox().post([&] {
+      server_.reset();
+      sessions_.clear();
+      identities_.clear();
+      start_server();
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
   // Sends a new list to every session.
   void announce(const ExecServices& services) {
     loop_->mailbox().post([this, services] {
@@ -102,10 +114,7 @@ class Mesh {
  private:
   void serve(std::promise<void>& started) {
     loop_ = std::move(*net::EpollLoop::create());
-    server_ = std::move(*ExecServer::start(*loop_, {folder_, "exec.sock"},
-                                           {.on_hello = [this](auto id, const ExecHello& hello) { greet(id, hello); },
-                                            .on_sockets = [this](auto id, const auto&, auto sockets) { take(id, sockets); },
-                                            .on_closed = [this](auto id) { sessions_.erase(id); identities_.erase(id); }}));
+    start_server();
     const std::string body = to_json(ExecDirections{server_->path(), "127.0.0.1:9"});
     const net::Address any_port{net::Address::Family::kIpv4, "127.0.0.1", 0};
     const auto admin = std::move(*stream::listen_http(*loop_, any_port, {}, [&](const auto&, auto reply) { reply->respond(200, "application/json", body); }));
@@ -114,6 +123,12 @@ class Mesh {
     loop_->run();
     sessions_.clear();
     server_.reset();
+  }
+  void start_server() {
+    server_ = std::move(*ExecServer::start(*loop_, {folder_, "exec.sock"},
+                                           {.on_hello = [this](auto id, const ExecHello& hello) { greet(id, hello); },
+                                            .on_sockets = [this](auto id, const auto&, auto sockets) { take(id, sockets); },
+                                            .on_closed = [this](auto id) { sessions_.erase(id); identities_.erase(id); }}));
   }
   void greet(ExecServer::SessionId id, const ExecHello& hello) {
     if (hello.identity == "unwelcome") {
@@ -347,6 +362,20 @@ TEST_P(ExecRun, ServicesThatComeLaterAreThere) {
     mesh.announce(more);
     later.await("for sleep");
     EXPECT_EQ(later.end().out, "ready\n10.96.0.9:7070 for sleep\n");
+  });
+}
+
+TEST_P(ExecRun, OutlivesTheMesh) {
+  in_mesh([](Mesh& mesh) {
+    Running running(mesh, {"--as", "sleep", "--", "bash", "-c",
+                           "echo ready; read; until cat < /dev/tcp/reviews/9080; do read -t 0.02 < <(read -t 0.02); done 2> /dev/null"});
+    running.await("ready\n");
+    mesh.restart();
+    running.give("\n");
+    running.await("for sleep");
+    const auto outcome = running.end();
+    EXPECT_EQ(outcome.out, "ready\n10.96.0.2:9080 for sleep\n");
+    EXPECT_EQ(outcome.err, "lateen: the mesh has gone; its services are out of reach until it is back\n");
   });
 }
 
