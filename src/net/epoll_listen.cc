@@ -16,6 +16,7 @@ namespace lateen::net {
 
 namespace {
 
+constexpr int kAcceptWaitingMax = 65'536;
 constexpr Duration kOutOfDescriptorsPause = std::chrono::milliseconds(100);
 
 // The addresses on which this process listens, with the number of sockets. The kernel does not tell whose socket makes
@@ -161,23 +162,37 @@ void EpollListenSocket::resume() {
   loop_.modify_fd(token_, listening_.fd.get(), EPOLLIN);
 }
 
-void EpollListenSocket::on_fd_events(std::uint32_t) {
-  const FdToken token = token_;
-  for (int i = 0; i < kAcceptBatchMax && !paused_; ++i) {
-    SockAddr remote;
-    remote.size = sizeof remote.storage;
-    Fd fd(::accept4(listening_.fd.get(), remote.get(), &remote.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (!fd) {
-      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        pause();
-        loop_.arm<&EpollListenSocket::resume>(retry_, kOutOfDescriptorsPause, this);
-      }
-      if (errno == ECONNABORTED || errno == EINTR) continue;
-      return;
+// False: nothing waits, or nothing can be accepted now.
+bool EpollListenSocket::accept_one() {
+  SockAddr remote;
+  remote.size = sizeof remote.storage;
+  Fd fd(::accept4(listening_.fd.get(), remote.get(), &remote.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (!fd) {
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      pause();
+      loop_.arm<&EpollListenSocket::resume>(retry_, kOutOfDescriptorsPause, this);
     }
-    std::unique_ptr<Socket> socket = EpollSocket::accepted(loop_, std::move(fd), from_sockaddr(remote));
-    if (socket != nullptr) events_.on_accept(std::move(socket));
-    if (!loop_.stands(token)) return;  // the callback has closed this listener
+    return errno == ECONNABORTED || errno == EINTR;
+  }
+  std::unique_ptr<Socket> socket = EpollSocket::accepted(loop_, std::move(fd), from_sockaddr(remote));
+  if (socket != nullptr) events_.on_accept(std::move(socket));
+  return true;
+}
+
+void EpollListenSocket::on_fd_events(std::uint32_t) {
+  EpollLoop& loop = loop_;
+  const FdToken token = token_;
+  for (int i = 0; i < kAcceptBatchMax && loop.stands(token) && !paused_; ++i) {
+    if (!accept_one()) return;
+  }
+}
+
+void EpollListenSocket::accept_waiting() {
+  EpollLoop& loop = loop_;
+  const FdToken token = token_;
+  // Bounded by the queue as it is: what comes while we accept may be left to the other listeners.
+  for (int i = 0; i < kAcceptWaitingMax && loop.stands(token) && !paused_; ++i) {
+    if (!accept_one()) return;
   }
 }
 

@@ -103,11 +103,13 @@ class EpollListenSocket final : public ListenSocket, private FdEvents {
   Address local_address() const override { return listening_.address; }
   void pause() override;
   void resume() override;
+  void accept_waiting() override;
 
  private:
   EpollListenSocket(EpollLoop& loop, ListeningFd listening, ListenSocketEvents& events)
       : loop_(loop), listening_(std::move(listening)), events_(events) {}
   void on_fd_events(std::uint32_t events) override;
+  bool accept_one();
 
   EpollLoop& loop_;
   ListeningFd listening_;

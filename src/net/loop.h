@@ -118,6 +118,8 @@ class ListenSocket {
   virtual Address local_address() const = 0;
   virtual void pause() = 0;   // stop accepting; the kernel's queue stays
   virtual void resume() = 0;
+  // Accepts everything that waits in the kernel's queue, now: before closing a listener whose clients are not to notice.
+  virtual void accept_waiting() {}
 };
 
 struct ListenOptions {

@@ -12,7 +12,7 @@ class Worker::AcceptPoint final : public net::ListenSocketEvents {
   AcceptPoint(Worker& worker, ListenSpec spec, std::uint64_t group) : worker_(worker), spec_(std::move(spec)), group_(group) {}
 
   void take(std::unique_ptr<net::ListenSocket> socket) { socket_ = std::move(socket); }
-  const net::ListenSocket& socket() const { return *socket_; }
+  net::ListenSocket& socket() const { return *socket_; }
   std::uint64_t group() const { return group_; }
   void on_accept(std::unique_ptr<net::Socket> socket) override { admit_socket(worker_, std::move(socket), spec_, group_); }
 
@@ -61,6 +61,7 @@ Result<void> Worker::adopt_listener(const std::string& name, int fd, const Liste
 void Worker::close_listener(const std::string& name) {
   const auto found = accept_points_.find(name);
   if (found == accept_points_.end()) return;
+  found->second->socket().accept_waiting();
   const std::uint64_t group = found->second->group();
   accept_points_.erase(found);
   std::vector<Connection*> theirs;
@@ -71,6 +72,7 @@ void Worker::close_listener(const std::string& name) {
 }
 
 void Worker::drain(std::function<void()> done) {
+  for (const auto& [name, point] : accept_points_) point->socket().accept_waiting();
   draining_ = true;
   drained_ = std::move(done);
   accept_points_.clear();

@@ -163,7 +163,7 @@ void H1ServerConnection::on_timeout() {
 
 void H1ServerConnection::drain() {
   drains_ = true;
-  if (state_ == State::kIdle && in_.empty()) close();
+  if (state_ == State::kIdle) loop_.arm<&H1ServerConnection::on_timeout>(timer_, kDrainIdleTime, this);
 }
 
 // ---- reading --------------------------------------------------------------------------------------------------------
@@ -211,6 +211,7 @@ void H1ServerConnection::read() {
 void H1ServerConnection::on_peer_end() {
   switch (state_) {
     case State::kExchange:
+      if (options_.half_close_is_gone) return on_connection_lost();
       if (request_done_ || awaits_tunnel_) return;  // a half-closed client still gets its answer
       if (in_.empty()) on_connection_lost();
       return;  // what has been read is delivered first: see advance()

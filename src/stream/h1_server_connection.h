@@ -31,6 +31,9 @@ struct H1ServerOptions {
   std::string_view scheme = "http";                    // static text
   // The Server field of answers that the connection makes itself (400, 408 ...); empty: none. Static text.
   std::string_view server_name = "envoy";
+  // A client that closes its half while an answer is going on has gone: for answers that stay open as long as the client
+  // lives. Otherwise it still gets its answer.
+  bool half_close_is_gone = false;
 };
 
 // Of a request whose response was complete before its body: so many bytes are read and dropped to keep the connection.
@@ -38,12 +41,16 @@ inline constexpr std::size_t kDrainBytesMax = 64 * 1024;
 // Of a client that goes on sending after our last response: so many bytes are read before the connection is cut.
 inline constexpr std::size_t kLingerBytesMax = 1024 * 1024;
 
+// A draining connection that is idle may have a request on its way: so long it is waited for, and answered with
+// "connection: close".
+inline constexpr Duration kDrainIdleTime = std::chrono::seconds(1);
+
 // Owned by the acceptor's side. It may be destroyed at any time outside its own callbacks (from inside them by
 // Loop::defer); a live stream is then cut without a call. After on_connection_closed it must be destroyed.
 class ServerConnection {
  public:
   virtual ~ServerConnection() = default;
-  // No more requests: closes at once when idle, else after the current exchange (with "connection: close").
+  // The next response is the last one (with "connection: close"); an idle connection closes after kDrainIdleTime.
   virtual void drain() = 0;
   virtual bool idle() const = 0;
   virtual const net::Address& remote_address() const = 0;

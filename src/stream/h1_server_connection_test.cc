@@ -434,12 +434,23 @@ TEST(H1ServerConnection, AResetStreamLooksLikeNoEndToTheClient) {
   EXPECT_FALSE(old.client.ended());
 }
 
-TEST(H1ServerConnection, DrainingClosesAnIdleConnectionAtOnceAndABusyOneAfterItsAnswer) {
+TEST(H1ServerConnection, DrainingServesOneMoreRequestAndClosesAnIdleConnectionAfterAWhile) {
   Fixture idle;
   EXPECT_EQ(idle.exchange(kGet), answer("<>"));
   idle.server.connection->drain();
-  idle.loop.run_for(1s);
+  idle.loop.run_for(900ms);
+  EXPECT_FALSE(idle.client.ended());
+  idle.loop.run_for(200ms);
   EXPECT_TRUE(idle.client.ended());
+
+  Fixture crossing;
+  crossing.loop.run_for(1ms);
+  crossing.client.write(kGet);
+  crossing.loop.run_for(50us);
+  crossing.server.connection->drain();
+  crossing.loop.run_for(1s);
+  EXPECT_EQ(crossing.client.received(), "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n<>");
+  EXPECT_TRUE(crossing.client.ended());
 
   Fixture busy;
   busy.server.on_exchange = nullptr;
