@@ -71,12 +71,12 @@ void apply(const std::vector<runtime::HeaderOperation>& operations, const runtim
       continue;
     }
     if (operation.value.is_literal()) {
-      apply_one(operation, operation.value.text(), headers);
+      if (!operation.value.text().empty() || operation.keep_empty) apply_one(operation, operation.value.text(), headers);
       continue;
     }
     std::string value;
     operation.value.evaluate(context, value);
-    if (!value.empty()) apply_one(operation, value, headers);
+    if (!value.empty() || operation.keep_empty) apply_one(operation, value, headers);
   }
 }
 

@@ -44,7 +44,7 @@ LocalReply make_reply(std::uint16_t status, std::string_view body, std::uint32_t
 }  // namespace
 
 LocalReply route_not_found() { return make_reply(404, "", kNoRouteFound, "route_not_found"); }
-LocalReply cluster_not_found() { return make_reply(503, "", kNoClusterFound, "cluster_not_found"); }
+LocalReply cluster_not_found(std::uint16_t status) { return make_reply(status, "", kNoClusterFound, "cluster_not_found"); }
 LocalReply no_healthy_upstream() {
   return make_reply(503, "no healthy upstream", kNoHealthyUpstream, "no_healthy_upstream");
 }
@@ -64,6 +64,8 @@ LocalReply stream_idle_timeout(bool request_ended) {
 }
 LocalReply request_receive_timeout() { return make_reply(408, "request timeout", 0, "request_overall_timeout"); }
 LocalReply upgrade_refused() { return make_reply(403, "", 0, "upgrade_failed"); }
+LocalReply http_10_refused() { return make_reply(426, "", 0, "low_version"); }
+LocalReply bad_header_name() { return make_reply(400, "", 0, "unexpected_underscore"); }
 LocalReply bad_path() { return make_reply(400, "", 0, "path_normalization_failed"); }
 
 std::uint32_t reset_flag(ResetReason reason) {

@@ -22,7 +22,7 @@ struct LocalReply {
 };
 
 LocalReply route_not_found();                                  // 404 NR
-LocalReply cluster_not_found();                                // 503 NC, empty body
+LocalReply cluster_not_found(std::uint16_t status);            // NC, empty body; 503 unless the route says otherwise
 LocalReply no_healthy_upstream();                              // 503 UH
 LocalReply upstream_timeout(std::string_view details);         // 504 UT
 LocalReply fault_abort(std::uint16_t status, std::optional<std::uint32_t> grpc_status);   // FI
@@ -30,7 +30,9 @@ LocalReply unsupported(std::string_view what);                 // 500, the reaso
 LocalReply stream_idle_timeout(bool request_ended);            // 504 or 408, SI
 LocalReply request_receive_timeout();                          // 408
 LocalReply upgrade_refused();                                  // 403
+LocalReply bad_header_name();                                  // 400
 LocalReply bad_path();                                         // 400
+LocalReply http_10_refused();                                  // 426
 // The upstream was lost before its response began. `retried`: an earlier try failed too. `detail`: the transport's
 // reason ("connection refused" ...), or empty.
 LocalReply upstream_reset(stream::ResetReason reason, bool retried, std::string_view detail);

@@ -5,6 +5,7 @@
 
 #include "net/loop_thread.h"
 #include "proxy/access_log.h"
+#include "proxy/dns_cluster.h"
 #include "proxy/make_proxy.h"
 #include "proxy/metrics.h"
 #include "proxy/random.h"
@@ -28,10 +29,12 @@ class ThreadRunner final : public WorkerRunner {
 
 class WorkerProxy final : public Proxy, private ViewLookup {
  public:
-  WorkerProxy(const Options& options, net::Loop& control_loop, std::vector<std::unique_ptr<WorkerRunner>> runners)
+  WorkerProxy(const Options& options, net::Loop& control_loop, std::vector<std::unique_ptr<WorkerRunner>> runners,
+              std::unique_ptr<net::Resolver> resolver)
       : options_(options),
         control_(control_loop),
         runners_(std::move(runners)),
+        resolver_(std::move(resolver)),
         metrics_(static_cast<unsigned>(runners_.size())),
         started_(control_loop.now()) {}
 
@@ -76,6 +79,7 @@ class WorkerProxy final : public Proxy, private ViewLookup {
 
   void adopt(ViewId view, std::shared_ptr<const runtime::Snapshot> snapshot, std::function<void()> done) override {
     views_[view]->adopt(snapshot, control_.now());
+    resolve_names(view, *snapshot);
     on_tick();
     auto waiting = std::make_shared<const Countdown>(workers_.size(), [this, done = std::move(done)] {
       if (done) post_to_control(done);
@@ -176,6 +180,27 @@ class WorkerProxy final : public Proxy, private ViewLookup {
     });
   }
 
+  // Clusters of names are kept by DnsCluster; those that have gone, or are no longer by name, end here.
+  void resolve_names(ViewId view, const runtime::Snapshot& snapshot) {
+    if (resolver_ == nullptr) return;
+    auto& kept = dns_clusters_[view];
+    std::map<runtime::ClusterId, std::unique_ptr<DnsCluster>> now;
+    for (std::size_t index = 0; index < snapshot.clusters.size(); ++index) {
+      const std::shared_ptr<const runtime::Cluster>& policy = snapshot.clusters[index];
+      if (policy == nullptr || !ViewState::resolves_names(*policy)) continue;
+      const auto id = static_cast<runtime::ClusterId>(index);
+      std::unique_ptr<DnsCluster> cluster = std::move(kept[id]);
+      if (cluster == nullptr) {
+        cluster = std::make_unique<DnsCluster>(control_, *resolver_, [this, view, id](auto endpoints) {
+          views_[view]->set_resolved(id, std::move(endpoints));
+        });
+      }
+      cluster->set(policy, index < snapshot.endpoints.size() ? snapshot.endpoints[index] : nullptr);
+      now.emplace(id, std::move(cluster));
+    }
+    kept = std::move(now);
+  }
+
   void on_tick() {
     const Time now = control_.now();
     std::optional<Time> next;
@@ -224,6 +249,8 @@ class WorkerProxy final : public Proxy, private ViewLookup {
   Metrics metrics_;
   std::unique_ptr<AccessLog> log_;
   std::vector<std::unique_ptr<ViewState>> views_;
+  std::unique_ptr<net::Resolver> resolver_;
+  std::map<ViewId, std::map<runtime::ClusterId, std::unique_ptr<DnsCluster>>> dns_clusters_;
   std::vector<std::unique_ptr<Worker>> workers_;
   ResolveView resolve_view_;
   net::Timer tick_, log_timer_, grace_;
@@ -236,8 +263,9 @@ class WorkerProxy final : public Proxy, private ViewLookup {
 }  // namespace
 
 Result<std::unique_ptr<Proxy>> make_proxy(const Options& options, net::Loop& control_loop,
-                                          std::vector<std::unique_ptr<WorkerRunner>> runners) {
-  auto proxy = std::make_unique<WorkerProxy>(options, control_loop, std::move(runners));
+                                          std::vector<std::unique_ptr<WorkerRunner>> runners,
+                                          std::unique_ptr<net::Resolver> resolver) {
+  auto proxy = std::make_unique<WorkerProxy>(options, control_loop, std::move(runners), std::move(resolver));
   LATEEN_TRY_VOID(proxy->start());
   return proxy;
 }
@@ -251,7 +279,11 @@ Result<std::unique_ptr<Proxy>> Proxy::start(const Options& options, net::Loop& c
     LATEEN_TRY(std::unique_ptr<net::LoopThread> thread, net::LoopThread::start(loop_options));
     runners.push_back(std::make_unique<ThreadRunner>(std::move(thread)));
   }
-  return make_proxy(options, control_loop, std::move(runners));
+  std::unique_ptr<net::Resolver> resolver;
+  if (auto* loop = dynamic_cast<net::EpollLoop*>(&control_loop); loop != nullptr) {
+    LATEEN_TRY(resolver, net::make_resolver(*loop));
+  }
+  return make_proxy(options, control_loop, std::move(runners), std::move(resolver));
 }
 
 }  // namespace lateen::proxy

@@ -128,6 +128,7 @@ class RequestMachine {
   const runtime::Forward& forward() const { return *forward_; }
 
   bool prepare(Random& random);
+  Duration timeout_of(const runtime::Forward& forward) const;
   void enter_fault(Time now, Random& random);
   void after_delay(Time now, Random& random);
   void enter_route_action(Time now);
@@ -164,6 +165,7 @@ class RequestMachine {
   Time started_{};
   std::optional<Time> request_ended_at_;
   Duration idle_timeout_{};
+  Duration route_timeout_{};                            // zero: none
   std::optional<Duration> try_timeout_;
   bool request_ended_ = false;
   bool try_opened_ = false;                             // the current try has a stream

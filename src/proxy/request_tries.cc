@@ -43,9 +43,9 @@ void RequestMachine::enter_trying(Time now) {
 // x-envoy-expected-rq-timeout-ms = min(per try, what remains of the route's); absent without a timeout (observed).
 void RequestMachine::set_expected_timeout(Time now) {
   std::optional<Duration> expected = try_timeout_;
-  if (forward().timeout > Duration::zero()) {
+  if (route_timeout_ > Duration::zero()) {
     const Duration left =
-        deadlines_.is_set(DeadlineKind::kRoute) ? deadlines_.at(DeadlineKind::kRoute) - now : forward().timeout;
+        deadlines_.is_set(DeadlineKind::kRoute) ? deadlines_.at(DeadlineKind::kRoute) - now : route_timeout_;
     expected = std::min(expected.value_or(left), left);
   }
   if (!expected) return;
@@ -62,7 +62,7 @@ void RequestMachine::on_cluster(std::shared_ptr<const runtime::Cluster> policy, 
 void RequestMachine::on_try_failed(TryFailure failure) {
   LATEEN_CHECK(state_ == State::kTrying && !try_opened_);
   switch (failure) {
-    case TryFailure::kNoCluster: return enter_replied(cluster_not_found());
+    case TryFailure::kNoCluster: return enter_replied(cluster_not_found(forward().cluster_not_found_status));
     case TryFailure::kNoHealthyHost: return enter_replied(no_healthy_upstream());
     case TryFailure::kUnsupportedCluster: {
       LocalReply reply = unsupported(policy_->unsupported);
