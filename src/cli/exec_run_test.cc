@@ -12,6 +12,7 @@
 #include <array>
 #include <atomic>
 #include <csignal>
+#include <fstream>
 #include <future>
 #include <thread>
 
@@ -393,6 +394,23 @@ TEST_P(ExecRun, ProxyOnlyKeepsTheIdentity) {
     EXPECT_EQ(outcome.out, "http://blue%2Fsleep:mesh@127.0.0.1:9\n");
     EXPECT_EQ(outcome.exit_code, 3);
   });
+}
+
+TEST_P(ExecRun, FallsBackToTheProxyWhereNamespacesAreForbidden) {
+  EXPECT_TRUE(passes_as(GetParam(), [] {
+    // The limit holds for the namespace that it is set in, and for nobody outside.
+    ASSERT_TRUE(net::enter_namespaces(nullptr, nullptr));
+    ASSERT_TRUE(net::make_every_address_local());
+    std::ofstream("/proc/sys/user/max_user_namespaces") << "0";
+    Mesh mesh;
+    const auto outcome = shell(mesh, "echo $http_proxy; exit 4");
+    EXPECT_EQ(outcome.out, "http://sleep:mesh@127.0.0.1:9\n");
+    EXPECT_EQ(outcome.exit_code, 4);
+    EXPECT_EQ(outcome.err,
+              "lateen: no user namespace here (unshare: No space left on device; sysctl user.max_user_namespaces is 0); "
+              "only programs that heed http_proxy go through the mesh\n");
+    EXPECT_EQ(run(mesh, {"--label", "a=b", "--", "true"}).exit_code, 1);
+  }));
 }
 
 INSTANTIATE_TEST_SUITE_P(Users, ExecRun, testing::Values(::geteuid() == 0 ? 0U : ::geteuid(), ::geteuid() == 0 ? kNobody : ::geteuid() + 1),
