@@ -76,6 +76,15 @@ std::string share_of(std::uint32_t weight, std::uint64_t total) {
   return text + " %";
 }
 
+// 'header end-user' of 'header end-user exact "jason"': what the predicate looks at.
+std::string subject_of(const std::string& predicate) {
+  if (predicate.starts_with("a ")) return "it";  // "a gRPC request", "a share of 10 %"
+  const int words = predicate.starts_with("query parameter ") ? 3 : predicate.starts_with("header ") ? 2 : 1;
+  std::size_t end = 0;
+  for (int word = 0; word < words && end != std::string::npos; ++word) end = predicate.find(' ', end == 0 ? 0 : end + 1);
+  return predicate.substr(0, end);
+}
+
 class Explainer {
  public:
   Explainer(const model::Mesh& mesh, const translate::Translation& translation, const runtime::Snapshot& snapshot,
@@ -166,7 +175,7 @@ class Explainer {
     bool taken = false;
     for (const runtime::Reason& reason : reasons) {
       Explanation::Rule rule{origin_of(translation_.provenance, resource_of(host, *reason.route), ""), reason.route->match.describe(), reason.matched, ""};
-      if (!reason.matched) rule.why = reason.predicate == rule.name ? reason.actual : reason.predicate + ": " + reason.actual;
+      if (!reason.matched) rule.why = subject_of(reason.predicate) + " is " + reason.actual;
       taken = taken || reason.matched;
       out_.rules.push_back(std::move(rule));
     }
@@ -288,7 +297,7 @@ class Explainer {
     std::vector<std::vector<Explanation::Setting>> each;
     for (std::size_t i = 0; i < clusters_.size(); ++i)
       if (clusters_[i] != nullptr && clusters_[i]->discovery != runtime::Cluster::Discovery::kOriginalDestination)
-        each.push_back(cluster_settings(*clusters_[i], out_.destinations[i].endpoints.size(), translation_.provenance));
+        each.push_back(cluster_settings(*clusters_[i], out_.destinations[i].endpoints.size(), mesh_.config, translation_.provenance));
       else
         each.emplace_back();
     const auto first = std::find_if(each.begin(), each.end(), [](const auto& settings) { return !settings.empty(); });

@@ -141,7 +141,7 @@ Setting ejection_setting(const runtime::Cluster& cluster, std::size_t hosts, Ori
     out.note = "can never happen: " + share + " of " + std::to_string(hosts) + (hosts == 1 ? " endpoint" : " endpoints") + " is less than one";
   else
     out.note = "at most " + std::to_string(most) + " of " + std::to_string(hosts) + (hosts == 1 ? " endpoint (" : " endpoints (") + share +
-               (outlier.always_eject_one_host ? ", but always one" : "") + "); looked at every " + text::format_duration(outlier.interval);
+               (outlier.always_eject_one_host && hosts * outlier.max_ejection_percent < 100 ? ", but always one" : "") + "); looked at every " + text::format_duration(outlier.interval);
   return out;
 }
 
@@ -192,15 +192,18 @@ std::vector<Setting> route_settings(const runtime::Route& route, const translate
   return out;
 }
 
-std::vector<Setting> cluster_settings(const runtime::Cluster& cluster, std::size_t hosts, const translate::Provenance& provenance) {
+std::vector<Setting> cluster_settings(const runtime::Cluster& cluster, std::size_t hosts, const model::MeshConfig& config,
+                                      const translate::Provenance& provenance) {
   const std::string resource = "cluster/" + cluster.name;
   std::vector<Setting> out;
   const Origin balancer = origin_of(provenance, resource, "load_balancer");
   out.push_back({"balancing", balancer_name(cluster.balancer), balancer, balancer.object.empty() ? "Istio's default" : ""});
   const Origin pool = origin_of(provenance, resource, "connection_pool");
   out.push_back(limits_setting(cluster, pool));
-  out.push_back({"connecting", "at most " + text::format_duration(cluster.connect_timeout), pool,
-                 pool.object.empty() ? "Istio's default" : ""});
+  // The block of the DestinationRule is known, not its field: what the mesh says anyway did not come from there.
+  const bool is_default = pool.object.empty() || cluster.connect_timeout == config.connect_timeout;
+  out.push_back({"connecting", "at most " + text::format_duration(cluster.connect_timeout), is_default ? Origin{} : pool,
+                 is_default ? "Istio's default" : ""});
   out.push_back(ejection_setting(cluster, hosts, origin_of(provenance, resource, "outlier_detection")));
   return out;
 }

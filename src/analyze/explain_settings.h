@@ -15,6 +15,7 @@ std::vector<Explanation::Setting> route_settings(const runtime::Route& route, co
 
 // Of the cluster: balancing, limits, ejection. `hosts`: how many endpoints it has.
 std::vector<Explanation::Setting> cluster_settings(const runtime::Cluster& cluster, std::size_t hosts,
+                                                   const model::MeshConfig& config,
                                                    const translate::Provenance& provenance);
 
 // The origin of a field of a resource; empty if the user wrote nothing of it.

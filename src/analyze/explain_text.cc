@@ -73,9 +73,15 @@ void print_destinations(const Explanation& explanation, std::string& out, bool c
   title(out, explanation.destinations.size() == 1 ? "Destination" : "Destinations", colour);
   Table table;
   for (const Explanation::Destination& destination : explanation.destinations) {
-    table.add({{destination.cluster}, {destination.share}, {place(destination.origin)}, {destination.problem, kRed}});
-    for (const EndpointState& endpoint : destination.endpoints)
-      table.add({{"  " + endpoint.address}, {endpoint.healthy ? "healthy" : endpoint.why.empty() ? "unhealthy" : endpoint.why, endpoint.healthy ? kGreen : kRed}, {""}, {""}});
+    std::vector<Table::Cell> row{{destination.cluster}};
+    if (!destination.share.empty()) row.push_back({destination.share});
+    row.push_back({place(destination.origin)});
+    row.push_back({destination.problem, kRed});
+    table.add(std::move(row));
+    for (const EndpointState& endpoint : destination.endpoints) {
+      const std::string state = endpoint.healthy ? "healthy" : endpoint.why.empty() ? "unhealthy" : endpoint.why;
+      table.add({{"  " + endpoint.address}, {state, endpoint.healthy ? kGreen : kRed}});
+    }
   }
   table.print(out, colour);
 }
