@@ -1,0 +1,150 @@
+// How long compiling and deciding take, and that neither grows where it must not. Prints the figures; what it demands is
+// loose enough for sanitizers and a busy machine, and still far from what a walk over all routes would cost.
+
+#include <envoy/config/cluster/v3/cluster.pb.h>
+#include <envoy/config/endpoint/v3/endpoint.pb.h>
+#include <envoy/config/route/v3/route.pb.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+
+#include "runtime/compile.h"
+#include "runtime/decide.h"
+#include "xds/messages.h"
+
+namespace lateen::runtime {
+namespace {
+
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+constexpr bool kMeasures = true;
+#else
+constexpr bool kMeasures = false;
+#endif
+
+// CPU time of this thread: other processes do not count.
+double cpu_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+envoy::config::route::v3::VirtualHost virtual_host(const std::string& name, const std::vector<std::string>& domains) {
+  envoy::config::route::v3::VirtualHost host;
+  host.set_name(name + ":80");
+  for (const std::string& domain : domains) host.add_domains(domain);
+  host.set_include_request_attempt_count(true);
+  return host;
+}
+
+void add_route(envoy::config::route::v3::VirtualHost& host, const std::string& prefix, const std::string& cluster) {
+  auto& route = *host.add_routes();
+  route.set_name("default");
+  route.mutable_match()->set_prefix(prefix);
+  auto& action = *route.mutable_route();
+  action.set_cluster(cluster);
+  action.mutable_timeout();
+  action.mutable_retry_policy()->set_retry_on("connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes");
+  action.mutable_retry_policy()->mutable_num_retries()->set_value(2);
+  route.mutable_decorator()->set_operation(cluster + "/*");
+}
+
+// As istiod sends them: a virtual host with its short names, a cluster and ten endpoints a service.
+xds::Resources mesh_of(int services) {
+  xds::Resources out;
+  envoy::config::route::v3::RouteConfiguration shell;
+  shell.set_name("80");
+  shell.set_ignore_port_in_host_matching(true);
+  xds::RouteConfigurationParts& parts = out.routes["80"];
+  parts.shell = xds::make_resource("80", shell);
+  for (int i = 0; i < services; ++i) {
+    const std::string name = "service-" + std::to_string(i), host = name + ".default.svc.cluster.local", id = "outbound|80||" + host;
+    auto proto = virtual_host(host, {host, host + ".", name, name + ".default.svc", name + ".default"});
+    add_route(proto, "/", id);
+    parts.virtual_hosts.push_back(xds::make_resource(proto.name(), proto));
+    envoy::config::cluster::v3::Cluster cluster;
+    cluster.set_name(id);
+    cluster.set_type(envoy::config::cluster::v3::Cluster::EDS);
+    cluster.mutable_eds_cluster_config()->mutable_eds_config()->mutable_ads();
+    cluster.mutable_connect_timeout()->set_seconds(10);
+    cluster.set_lb_policy(envoy::config::cluster::v3::Cluster::LEAST_REQUEST);
+    cluster.mutable_circuit_breakers()->add_thresholds()->mutable_max_connections()->set_value(100);
+    out.clusters[id] = xds::make_resource(id, cluster);
+    envoy::config::endpoint::v3::ClusterLoadAssignment endpoints;
+    endpoints.set_cluster_name(id);
+    for (int e = 0; e < 10; ++e) {
+      auto& address = *endpoints.add_endpoints()->add_lb_endpoints()->mutable_endpoint()->mutable_address()->mutable_socket_address();
+      address.set_address("10.0.0." + std::to_string(e));
+      address.set_port_value(80);
+    }
+    out.endpoints[id] = xds::make_resource(id, endpoints);
+  }
+  return out;
+}
+
+TEST(Speed, CompilesTenThousandServices) {
+  const int services = kMeasures ? 10'000 : 500;
+  const xds::Resources resources = mesh_of(services);
+  ClusterNames names;
+  double begin = cpu_seconds();
+  const Compiled first = compile(resources, nullptr, names);
+  const double all = cpu_seconds() - begin;
+  ASSERT_TRUE(first.refused.empty());
+
+  xds::Resources edited = resources;
+  auto changed = virtual_host("service-7.default.svc.cluster.local", {"service-7"});
+  add_route(changed, "/new", "outbound|80||service-7.default.svc.cluster.local");
+  edited.routes["80"].virtual_hosts[7] = xds::make_resource(changed.name(), changed);
+  begin = cpu_seconds();
+  const Compiled second = compile(edited, first.snapshot.get(), names);
+  const double edit = cpu_seconds() - begin;
+  std::printf("%d services: compiled in %.0f ms, one virtual host changed in %.1f ms\n", services, all * 1e3, edit * 1e3);
+  EXPECT_LT(edit, all / 2);
+  if (kMeasures) {
+    EXPECT_LT(all, 0.5);
+  }
+}
+
+// Seconds of a decide() among `routes` routes of one virtual host, the best of several rounds.
+double decide_seconds(int routes) {
+  xds::Resources resources;
+  envoy::config::route::v3::RouteConfiguration shell;
+  shell.set_name("80");
+  shell.set_ignore_port_in_host_matching(true);
+  auto host = virtual_host("reviews", {"reviews", "reviews.default"});
+  for (int i = 1; i < routes; ++i) add_route(host, "/path-" + std::to_string(i) + "/", "c");
+  add_route(host, "/", "c");
+  resources.routes["80"] = {xds::make_resource("80", shell), {xds::make_resource(host.name(), host)}};
+  ClusterNames names;
+  const Compiled compiled = compile(resources, nullptr, names);
+  const RouteTable& table = *compiled.snapshot->route_tables.at("80");
+  http::HeaderMap headers;
+  headers.add("user-agent", "curl");
+  const std::string last = "/path-" + std::to_string(routes - 1) + "/x?y=z";
+  constexpr int kRounds = 9, kRequests = 20'000;
+  double best = 1e9;
+  std::uint64_t forwarded = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    const double begin = cpu_seconds();
+    for (int i = 0; i < kRequests; ++i) {
+      // The last rule, and the catch-all behind it.
+      const std::string_view path = i % 2 == 0 ? std::string_view(last) : "/reviews/1";
+      const Decision decision = decide(table, {"GET", "http", "reviews.default:80", path, &headers}, static_cast<std::uint64_t>(i));
+      forwarded += decision.outcome == Outcome::kForward ? 1 : 0;
+    }
+    best = std::min(best, (cpu_seconds() - begin) / kRequests);
+  }
+  EXPECT_EQ(forwarded, std::uint64_t{kRounds} * kRequests);
+  return best;
+}
+
+TEST(Speed, DecidingDoesNotGrowWithTheNumberOfRoutes) {
+  const double few = decide_seconds(10), many = decide_seconds(1'000), most = decide_seconds(10'000);
+  std::printf("decide(): %.0f ns with 10 routes, %.0f ns with 1,000, %.0f ns with 10,000\n", few * 1e9, many * 1e9, most * 1e9);
+  EXPECT_LT(many, few * 4);
+  EXPECT_LT(most, few * 4);
+}
+
+}  // namespace
+}  // namespace lateen::runtime
