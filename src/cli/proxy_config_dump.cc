@@ -11,10 +11,38 @@ namespace lateen::cli {
 
 namespace util = google::protobuf::util;
 
-Result<void> parse_message(std::string_view json, google::protobuf::Message& into) {
+namespace {
+
+bool is_known_type(std::string_view url) {
+  const std::size_t slash = url.rfind('/');
+  const std::string name(slash == std::string_view::npos ? url : url.substr(slash + 1));
+  return google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(name) != nullptr;
+}
+
+bool is_unknown_any(const text::Node& node) {
+  const text::Node* type = node.find("@type");
+  return type != nullptr && !is_known_type(type->text());
+}
+
+// Another Envoy has extensions that this program has not: what they are configured with is left out, the rest is read.
+void drop_unknown(text::Node& node) {
+  std::erase_if(node.members, [](const text::Member& member) { return is_unknown_any(member.value); });
+  std::erase_if(node.items, is_unknown_any);
+  for (text::Member& member : node.members) drop_unknown(member.value);
+  for (text::Node& item : node.items) drop_unknown(item);
+}
+
+}  // namespace
+
+Result<void> parse_message(std::string_view given, google::protobuf::Message& into) {
+  auto node = text::read_json(given, "dump");
+  if (!node) return fail(ErrorCode::kProtocol, "this is not Envoy's JSON: " + to_string(node.error()));
+  drop_unknown(*node);
+  std::string json;
+  text::JsonWriter(json).node(*node);
   util::JsonParseOptions options;
   options.ignore_unknown_fields = true;  // a newer Envoy may know more
-  const auto status = util::JsonStringToMessage(google::protobuf::StringPiece(json.data(), json.size()), &into, options);
+  const auto status = util::JsonStringToMessage(json, &into, options);
   if (!status.ok()) return fail(ErrorCode::kProtocol, "this is not Envoy's JSON: " + status.ToString());
   return {};
 }

@@ -84,8 +84,11 @@ Result<std::string> route_table(std::string_view config_dump, const ProxyConfigF
   for (const RouteConfiguration& route : routes)
     for (const auto& host : route.virtual_hosts()) {
       const std::string domains = domains_text(host.domains());
-      for (const auto& one : host.routes())
+      for (const auto& one : host.routes()) {
+        // As istioctl has it: what goes to unknown hosts is no rule of anybody.
+        if (one.route().cluster() == "PassthroughCluster") continue;
         table.add({route.name(), host.name(), domains, match_text(one.match()), config_owner(one, "virtual-service")});
+      }
       if (host.routes().empty()) table.add({route.name(), host.name(), domains, "/*", "404"});
     }
   return table.to_text();
