@@ -34,8 +34,8 @@ class WorkerProxy final : public Proxy, private ViewLookup {
       : options_(options),
         control_(control_loop),
         runners_(std::move(runners)),
-        resolver_(std::move(resolver)),
         metrics_(static_cast<unsigned>(runners_.size())),
+        resolver_(std::move(resolver)),
         started_(control_loop.now()) {}
 
   Result<void> start() {
