@@ -302,6 +302,15 @@ subsets:
                                                "spec.trafficPolicy.tls.mode", "spec.trafficPolicy.portLevelSettings[0].loadBalancer.simple"}));
 }
 
+TEST(ReadSupported, RefusesAloneWhatTheDataPlaneDoesNotCarryOut) {
+  const ReadResult result = read_supported_manifests(route(std::string(kRoute) + "mirror: {host: m}") + "---\n" + rule("trafficPolicy: {tls: {mode: DISABLE}}"), "f.yaml");
+  ASSERT_EQ(result.objects.size(), 1u) << errors_of(result);
+  EXPECT_EQ(result.objects[0]->kind, Kind::kDestinationRule);
+  ASSERT_EQ(result.problems.size(), 1u);
+  EXPECT_EQ(to_string(result.problems[0]), "f.yaml:10:5: error LTN0010: VirtualService default/r: spec.http[0].mirror: is not carried out yet\n    fix: take it out");
+  EXPECT_TRUE(result.unreadable.contains(Key{Kind::kVirtualService, "default", "r"}));
+}
+
 TEST(ReadRegistry, ReadsServiceEntriesAndKubernetesKinds) {
   const ReadResult result = read_manifests(R"(apiVersion: networking.istio.io/v1beta1
 kind: ServiceEntry

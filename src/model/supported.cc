@@ -1,6 +1,8 @@
 #include "model/supported.h"
 
+#include <iterator>
 #include <string>
+#include <utility>
 
 #include "model/codes.h"
 #include "model/names.h"
@@ -103,6 +105,22 @@ std::vector<Diagnostic> unsupported(const Object& object) {
   Unsupported out(object);
   std::visit([&](const auto& spec) { check(spec, out); }, object.spec);
   return out.take();
+}
+
+ReadResult read_supported_manifests(std::string_view text, std::string_view file) {
+  ReadResult result = read_manifests(text, file);
+  std::vector<ObjectPtr> supported;
+  for (ObjectPtr& object : result.objects) {
+    std::vector<Diagnostic> problems = unsupported(*object);
+    if (problems.empty()) {
+      supported.push_back(std::move(object));
+      continue;
+    }
+    result.unreadable.emplace(object->key(), problems.front());
+    std::move(problems.begin(), problems.end(), std::back_inserter(result.problems));
+  }
+  result.objects = std::move(supported);
+  return result;
 }
 
 }  // namespace lateen::model
