@@ -4,6 +4,7 @@
 
 #include "analyze/analyze.h"
 #include "model/read.h"
+#include "model/supported.h"
 
 namespace lateen::cli {
 
@@ -177,7 +178,7 @@ Result<void> MeshControl::take_over(const model::ObjectPtr& object, Objects& tri
 
 admin::ApplyOutcome MeshControl::apply(const admin::ApplyRequest& request, translate::Compat compat) {
   admin::ApplyOutcome outcome;
-  const model::ReadResult read = model::read_manifests(request.yaml, request.file);
+  const model::ReadResult read = model::read_supported_manifests(request.yaml, request.file);
   outcome.diagnostics = read.problems;
   outcome.ignored = read.ignored;
   outcome.failed = has_errors(read.problems);

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "cli/object_rows.h"
+#include "model/supported.h"
 #include "sources/file_set.h"
 #include "sources/join.h"
 
@@ -24,7 +25,7 @@ Result<OfflineMesh> load_offline(const std::vector<std::string>& paths, const mo
   set.scan(WallTime{}, sources::FileSet::Trust::kAll);
   std::map<std::string, sources::Directory::File> files = set.files();
   LATEEN_TRY(const std::vector<NamedText> texts, read_manifest_files(streams));
-  for (const NamedText& text : texts) files["-"] = {"-", model::read_manifests(text.text, "-")};
+  for (const NamedText& text : texts) files["-"] = {"-", model::read_supported_manifests(text.text, "-")};
   sources::Joined joined = sources::join({files, {}, {}, {}});
   OfflineMesh mesh;
   mesh.files = files.size();

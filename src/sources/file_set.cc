@@ -6,6 +6,8 @@
 #include <iterator>
 #include <sys/stat.h>
 
+#include "model/supported.h"
+
 namespace lateen::sources {
 
 namespace {
@@ -147,7 +149,7 @@ bool FileSet::scan_file(const std::string& path, const Stamp& stamp, WallTime no
       hot_.erase(path);
       return false;
     }
-    content = model::read_manifests(text.bytes, path);
+    content = model::read_supported_manifests(text.bytes, path);
   } else {
     content = unreadable(path, "LTN0903", "cannot be read", "make the file readable for the user that runs the mesh");
   }
