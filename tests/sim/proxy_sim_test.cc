@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <map>
+#include <set>
 
 #include "sim_client.h"
 #include "sim_upstream.h"
@@ -152,6 +153,11 @@ class World {
 
   std::string unended() const {
     std::string out;
+    for (const auto& [name, value] : scene_.proxy().stats()) {
+      if (value != 0 && (name.find("active") != std::string::npos || name.find("rq_") != std::string::npos)) {
+        out += name + "=" + std::to_string(value) + "\n";
+      }
+    }
     for (const auto& client : clients_) {
       if (!client->done() && !client->requests().empty()) out += " " + client->requests().back().id;
       if (!client->done()) out += " (" + client->unread().substr(0, 300) + ")";
@@ -161,16 +167,24 @@ class World {
 
   void check_requests() {
     std::map<std::string, int> executed;
+    std::set<std::string> answered_early;
     for (const auto& upstream : upstreams_) {
       for (const auto& [id, count] : upstream->executed()) executed[id] += count;
+      answered_early.insert(upstream->answered_early().begin(), upstream->answered_early().end());
     }
     for (const auto& client : clients_) {
       for (const std::string& complaint : client->complaints()) ADD_FAILURE() << complaint;
       for (const SentRequest& request : client->requests()) {
         ASSERT_TRUE(request.outcome.has_value()) << request.id;
-        EXPECT_LT(request.took, kRouteTimeout + 10s) << request.id;
+        // A client's own attempt to connect may be lost too, and then takes minutes.
+        const bool lost = scene_.network().options().lose_per_million != 0 && request.outcome == Outcome::kBroken;
+        if (!lost) {
+          EXPECT_LT(request.took, kRouteTimeout + 10s) << request.id;
+        }
         if (request.post) { EXPECT_LE(executed[request.id], 1) << request.id << " was executed twice"; }
-        if (request.outcome == Outcome::kOk) { EXPECT_GE(executed[request.id], 1) << request.id; }
+        if (request.outcome == Outcome::kOk && !answered_early.contains(request.id)) {
+          EXPECT_GE(executed[request.id], 1) << request.id;
+        }
       }
     }
   }
@@ -189,7 +203,7 @@ class World {
     EXPECT_EQ(scene_.network().open_sockets(), 0U);
   }
 
-  ProxyScene scene_;
+  mutable ProxyScene scene_;
   std::vector<std::unique_ptr<SimUpstream>> upstreams_;
   std::vector<std::unique_ptr<SimClient>> clients_;
 };
@@ -197,7 +211,7 @@ class World {
 TEST(ProxySim, EveryRequestHasOneOutcomeAndNothingIsLeft) {
   const std::uint64_t only = number_from_environment("LATEEN_SIM_SEED", 0);
   const std::uint64_t first = only != 0 ? only : 1;
-  const std::uint64_t count = only != 0 ? 1 : number_from_environment("LATEEN_SIM_SEEDS", 2000);
+  const std::uint64_t count = only != 0 ? 1 : number_from_environment("LATEEN_SIM_SEEDS", 1000);
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     SCOPED_TRACE("LATEEN_SIM_SEED=" + std::to_string(seed));
     World(seed).run();

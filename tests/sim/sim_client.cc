@@ -43,6 +43,7 @@ void SimClient::next() {
   network.after(std::chrono::milliseconds(network.random() % 3000), [this, number] {
     if (!waiting_ || requests_.size() != number) return;
     peer_->reset();
+    old_peers_.push_back(std::move(peer_));
     finish(Outcome::kLeft, 0);
   });
 }

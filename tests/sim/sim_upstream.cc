@@ -57,6 +57,7 @@ bool SimUpstream::take_request(testing::Peer& peer, Session& session) {
   if (session.in.size() < size) {
     if (behaviour == Behaviour::kEarlyAnswer && !session.answered_early) {
       session.answered_early = true;
+      answered_early_.insert(id);
       answer(peer, session, Behaviour::kAnswer, id);
     }
     return false;

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,8 @@ class SimUpstream {
   net::Address address() const { return listener_.address(); }
   // How often a request with that id was read whole.
   const std::map<std::string, int>& executed() const { return executed_; }
+  // Ids that were answered before they were read whole.
+  const std::set<std::string>& answered_early() const { return answered_early_; }
   void set_behaviours(std::vector<Behaviour> behaviours) { behaviours_ = std::move(behaviours); }
 
  private:
@@ -62,6 +65,7 @@ class SimUpstream {
   std::map<testing::Peer*, Session> sessions_;
   std::map<testing::Peer*, std::size_t> index_of_;
   std::map<std::string, int> executed_;
+  std::set<std::string> answered_early_;
 };
 
 }  // namespace lateen::sim
