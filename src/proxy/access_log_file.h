@@ -1,5 +1,6 @@
 // AccessLogFile: where access log lines end up. Appends to a file or to standard output without ever waiting for a slow
 // reader of a pipe: what does not go out is kept up to a bound, then dropped by whole lines and counted.
+// The process must ignore SIGPIPE.
 #pragma once
 
 #include <cstddef>
