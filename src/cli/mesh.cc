@@ -24,6 +24,7 @@ const std::string_view kVersion = "0.1.0";
 
 namespace {
 
+constexpr Duration kListenAgain = std::chrono::seconds(1);
 constexpr std::string_view kForwardProxyName = "http-proxy";
 
 translate::Options translate_options(const MeshOptions& options) {
@@ -159,8 +160,20 @@ class LivingMesh final : public Mesh, private admin::Backend {
     const std::uint64_t generation = ++generation_;
     gateways_->make_views(control_->mesh());
     views_->update(control_->mesh(), [this, generation] { on_adopted(generation); });
-    gateways_->listen(control_->mesh());
+    listen_at_gateways();
     if (exec_ != nullptr) exec_->update();
+    report();
+  }
+
+  // A port that is in use may become free: its own old listener closes a moment later, or another process ends.
+  void listen_at_gateways() {
+    gateways_->listen(control_->mesh());
+    if (!gateways_->all_open()) loop_.arm<&LivingMesh::listen_again>(listen_timer_, kListenAgain, this);
+  }
+  void listen_again() {
+    if (ending_ || draining_) return;
+    listen_at_gateways();
+    put_ports_file();
     report();
   }
 
@@ -235,7 +248,8 @@ class LivingMesh final : public Mesh, private admin::Backend {
 
   std::vector<Diagnostic> problems() const override {
     std::vector<Diagnostic> all = control_->problems();
-    all.insert(all.end(), gateways_->problems().begin(), gateways_->problems().end());
+    const std::vector<Diagnostic> gateways = gateways_->problems();
+    all.insert(all.end(), gateways.begin(), gateways.end());
     for (const admin::ViewPage* page : views_->all())
       for (const Error& refused : page->refused)
         all.push_back({"LTN0909", Severity::kError, refused.origin,
@@ -282,6 +296,7 @@ class LivingMesh final : public Mesh, private admin::Backend {
   std::uint64_t generation_ = 0, adopted_ = 0;
   std::multimap<std::uint64_t, std::function<void()>> waiting_;
   std::string ports_written_;
+  net::Timer listen_timer_;
   std::set<std::string> reported_;
   bool draining_ = false, ending_ = false;
 };

@@ -27,7 +27,7 @@ std::map<Labels, const model::Object*> selectors_of(const model::Mesh& mesh) {
 
 void MeshGateways::make_views(const model::Mesh& mesh) {
   std::map<Labels, const admin::ViewPage*> by_selector;
-  problems_.clear();
+  view_problems_.clear();
   for (const auto& [selector, object] : selectors_of(mesh)) {
     translate::View view;
     view.kind = translate::View::Kind::kRouter;
@@ -40,7 +40,7 @@ void MeshGateways::make_views(const model::Mesh& mesh) {
     if (page) {
       by_selector[selector] = *page;
     } else {
-      problems_.push_back({"LTN0907", Severity::kError, object->origin("spec.selector"), page.error().message, ""});
+      view_problems_.push_back({"LTN0907", Severity::kError, object->origin("spec.selector"), page.error().message, ""});
     }
   }
   by_selector_ = std::move(by_selector);
@@ -78,6 +78,7 @@ std::map<std::string, MeshGateways::Wanted> MeshGateways::wanted(const model::Me
 }
 
 void MeshGateways::listen(const model::Mesh& mesh) {
+  listen_problems_.clear();
   const std::map<std::string, Wanted> wanted_now = wanted(mesh);
   for (auto it = open_.begin(); it != open_.end();) {
     const auto still = wanted_now.find(it->first);
@@ -95,11 +96,17 @@ void MeshGateways::listen(const model::Mesh& mesh) {
       open_[name] = {one, *std::move(bound)};
       continue;
     }
-    problems_.push_back({"LTN0908", Severity::kError, one.origin,
+    listen_problems_.push_back({"LTN0908", Severity::kError, one.origin,
                          "cannot listen on " + net::to_string(one.at) + ": " + bound.error().message,
                          "let the gateway listen elsewhere: lateen run --gateway-port " +
                              name.substr(std::string_view("gateway-").size()) + "=0"});
   }
+}
+
+std::vector<Diagnostic> MeshGateways::problems() const {
+  std::vector<Diagnostic> all = view_problems_;
+  all.insert(all.end(), listen_problems_.begin(), listen_problems_.end());
+  return all;
 }
 
 std::vector<proxy::BoundListener> MeshGateways::bound() const {

@@ -22,13 +22,15 @@ class MeshGateways {
 
   // Makes the views of new selectors. Before MeshViews::update().
   void make_views(const model::Mesh& mesh);
-  // Opens and closes sockets so that they are those of the views' listeners. After MeshViews::update().
+  // Opens and closes sockets so that they are those of the views' listeners. After MeshViews::update(), and again while
+  // all_open() is false: the port may become free.
   void listen(const model::Mesh& mesh);
+  bool all_open() const { return listen_problems_.empty(); }
 
   // "gateway-80" -> the bound address.
   std::vector<proxy::BoundListener> bound() const;
   // Listeners that could not be opened: a port in use, or one that needs a privilege.
-  const std::vector<Diagnostic>& problems() const { return problems_; }
+  std::vector<Diagnostic> problems() const;
 
  private:
   struct Wanted {
@@ -51,7 +53,7 @@ class MeshGateways {
   const Options options_;
   std::map<std::map<std::string, std::string>, const admin::ViewPage*> by_selector_;
   std::map<std::string, Open> open_;
-  std::vector<Diagnostic> problems_;
+  std::vector<Diagnostic> view_problems_, listen_problems_;
 };
 
 }  // namespace lateen::cli
