@@ -122,15 +122,14 @@ void Compiler::compile_routes(const std::string& name, const xds::RouteConfigura
   Fields fields("route " + name);
   const auto* shell = parse<route::RouteConfiguration>(*parts.shell, fields);
   if (shell != nullptr && shell->virtual_hosts_size() > 0) fields.refuse("virtual hosts must travel singly, not inside their RouteConfiguration");
-  auto table = shell == nullptr ? nullptr : compile_route_table(*shell, std::move(hosts), fields);
+  auto table = shell == nullptr ? nullptr : compile_route_table(*shell, std::move(hosts), known ? before->second.get() : nullptr, fields);
   any_refused = tell(fields) || any_refused;
   if (table == nullptr) {
     if (known) made_->route_tables.emplace(name, before->second);
     return;
   }
-  auto finished = std::make_shared<RouteTable>(*table);
-  finished->content_hash = any_refused ? 0 : hash;
-  made_->route_tables.emplace(name, std::move(finished));
+  table->content_hash = any_refused ? 0 : hash;
+  made_->route_tables.emplace(name, std::move(table));
 }
 
 void Compiler::compile_one_listener(const xds::Resource& resource) {

@@ -157,11 +157,10 @@ void compile_routes(const Manager& proto, const std::string& inline_name, HttpCo
     if (auto host = compile_virtual_host(proto.route_config().virtual_hosts(i), 0, names, fields)) hosts.push_back(std::move(host));
     else return;
   }
-  auto table = compile_route_table(proto.route_config(), std::move(hosts), fields);
+  auto table = compile_route_table(proto.route_config(), std::move(hosts), nullptr, fields);
   if (table == nullptr) return;
-  auto named = std::make_shared<RouteTable>(*table);
-  named->name = inline_name;
-  inline_tables.push_back(std::move(named));
+  table->name = inline_name;
+  inline_tables.push_back(std::move(table));
 }
 
 void compile_identity(const Manager& proto, HttpConnectionSettings& out, Fields& fields) {

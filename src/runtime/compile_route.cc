@@ -274,6 +274,32 @@ RouteAction compile_action(const route::Route& proto, ClusterNames& names, Field
   return Unsupported{};
 }
 
+bool same_domains(const RouteTable& a, const RouteTable& b) {
+  return std::equal(a.virtual_hosts.begin(), a.virtual_hosts.end(), b.virtual_hosts.begin(), b.virtual_hosts.end(),
+                    [](const auto& x, const auto& y) { return x == y || x->domains == y->domains; });
+}
+
+void index_domains(RouteTable& table, Fields& fields) {
+  DomainIndex index;
+  for (std::uint32_t number = 0; number < table.virtual_hosts.size(); ++number) {
+    for (const std::string& domain : table.virtual_hosts[number]->domains) {
+      bool added = false;
+      if (domain == "*") {
+        added = !table.any;
+        if (added) table.any = number;
+      } else if (domain.starts_with('*')) {
+        added = index.suffixes[domain.size() - 1].emplace(domain.substr(1), number).second;
+      } else if (domain.ends_with('*')) {
+        added = index.prefixes[domain.size() - 1].emplace(domain.substr(0, domain.size() - 1), number).second;
+      } else {
+        added = index.exact.emplace(domain, number).second;
+      }
+      if (!added) fields.refuse("domain \"" + domain + "\" of virtual host " + table.virtual_hosts[number]->name + " belongs to another one already");
+    }
+  }
+  table.domains = std::make_shared<const DomainIndex>(std::move(index));
+}
+
 }  // namespace
 
 void compile_header_operations(const google::protobuf::RepeatedPtrField<std::string>& remove,
@@ -373,15 +399,15 @@ std::shared_ptr<const VirtualHost> refused_virtual_host(const route::VirtualHost
   return out;
 }
 
-std::shared_ptr<const RouteTable> compile_route_table(const route::RouteConfiguration& shell,
-                                                      std::vector<std::shared_ptr<const VirtualHost>> virtual_hosts,
-                                                      Fields& fields) {
+std::unique_ptr<RouteTable> compile_route_table(const route::RouteConfiguration& shell,
+                                                std::vector<std::shared_ptr<const VirtualHost>> virtual_hosts,
+                                                const RouteTable* before, Fields& fields) {
   fields.only(shell, {shell.kNameFieldNumber, shell.kVirtualHostsFieldNumber, shell.kValidateClustersFieldNumber,
                       shell.kMaxDirectResponseBodySizeBytesFieldNumber, shell.kIgnorePortInHostMatchingFieldNumber,
                       shell.kRequestHeadersToAddFieldNumber, shell.kRequestHeadersToRemoveFieldNumber,
                       shell.kResponseHeadersToAddFieldNumber, shell.kResponseHeadersToRemoveFieldNumber,
                       shell.kMetadataFieldNumber});
-  auto out = std::make_shared<RouteTable>();
+  auto out = std::make_unique<RouteTable>();
   out->name = shell.name();
   out->ignore_port = shell.ignore_port_in_host_matching();
   compile_header_operations(shell.request_headers_to_remove(), shell.request_headers_to_add(), out->request_headers, fields);
@@ -389,21 +415,11 @@ std::shared_ptr<const RouteTable> compile_route_table(const route::RouteConfigur
   if (!fields.ok() || !fields.unsupported().empty()) return nullptr;
   // Whoever called compiled the virtual hosts, also those that stand inside the message.
   out->virtual_hosts = std::move(virtual_hosts);
-  for (std::uint32_t number = 0; number < out->virtual_hosts.size(); ++number) {
-    for (const std::string& domain : out->virtual_hosts[number]->domains) {
-      bool added = false;
-      if (domain == "*") {
-        added = !out->any;
-        if (added) out->any = number;
-      } else if (domain.starts_with('*')) {
-        added = out->suffixes[domain.size() - 1].emplace(domain.substr(1), number).second;
-      } else if (domain.ends_with('*')) {
-        added = out->prefixes[domain.size() - 1].emplace(domain.substr(0, domain.size() - 1), number).second;
-      } else {
-        added = out->exact.emplace(domain, number).second;
-      }
-      if (!added) fields.refuse("domain \"" + domain + "\" of virtual host " + out->virtual_hosts[number]->name + " belongs to another one already");
-    }
+  if (before != nullptr && before->content_hash != 0 && same_domains(*before, *out)) {
+    out->domains = before->domains;
+    out->any = before->any;
+  } else {
+    index_domains(*out, fields);
   }
   return out;
 }

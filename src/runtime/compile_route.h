@@ -50,9 +50,10 @@ std::shared_ptr<const VirtualHost> refused_virtual_host(const envoy::config::rou
                                                         const std::string& why);
 
 // The table of a shell (a RouteConfiguration without virtual hosts) and its virtual hosts. Null if the shell is refused.
-// A virtual host whose domain is taken already loses that domain, and `fields` says so.
-std::shared_ptr<const RouteTable> compile_route_table(const envoy::config::route::v3::RouteConfiguration& shell,
-                                                      std::vector<std::shared_ptr<const VirtualHost>> virtual_hosts,
-                                                      Fields& fields);
+// A virtual host whose domain is taken already loses that domain, and `fields` says so. `before` (may be null) is the
+// table that this one follows: while no domain changes, both share the index of domains.
+std::unique_ptr<RouteTable> compile_route_table(const envoy::config::route::v3::RouteConfiguration& shell,
+                                                std::vector<std::shared_ptr<const VirtualHost>> virtual_hosts,
+                                                const RouteTable* before, Fields& fields);
 
 }  // namespace lateen::runtime

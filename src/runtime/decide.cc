@@ -25,13 +25,15 @@ std::string_view without_port(std::string_view authority) {
 }
 
 std::optional<std::uint32_t> find_domain(const RouteTable& table, std::string_view host) {
-  if (const auto it = table.exact.find(host); it != table.exact.end()) return it->second;
+  if (table.domains == nullptr) return table.any;
+  const DomainIndex& index = *table.domains;
+  if (const auto it = index.exact.find(host); it != index.exact.end()) return it->second;
   // The "*" stands for at least one byte, as in Envoy.
-  for (const auto& [length, domains] : table.suffixes) {
+  for (const auto& [length, domains] : index.suffixes) {
     if (length >= host.size()) continue;
     if (const auto it = domains.find(host.substr(host.size() - length)); it != domains.end()) return it->second;
   }
-  for (const auto& [length, domains] : table.prefixes) {
+  for (const auto& [length, domains] : index.prefixes) {
     if (length >= host.size()) continue;
     if (const auto it = domains.find(host.substr(0, length)); it != domains.end()) return it->second;
   }

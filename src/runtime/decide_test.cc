@@ -39,10 +39,12 @@ Route forward_to(std::vector<std::pair<std::string, std::uint32_t>> clusters) {
 TEST(FindVirtualHost, Table) {
   RouteTable table;
   for (const char* name : {"exact", "long suffix", "short suffix", "prefix", "any"}) table.virtual_hosts.push_back(host_with(name, {}));
-  table.exact = {{"reviews", 0}, {"reviews:80", 0}, {"[::1]", 0}, {"10.0.0.1", 0}, {"::2", 0}};
-  table.suffixes[12] = {{".api.foo.com", 1}};
-  table.suffixes[8] = {{".foo.com", 2}};
-  table.prefixes[5] = {{"mesh.", 3}};
+  DomainIndex domains;
+  domains.exact = {{"reviews", 0}, {"reviews:80", 0}, {"[::1]", 0}, {"10.0.0.1", 0}, {"::2", 0}};
+  domains.suffixes[12] = {{".api.foo.com", 1}};
+  domains.suffixes[8] = {{".foo.com", 2}};
+  domains.prefixes[5] = {{"mesh.", 3}};
+  table.domains = std::make_shared<const DomainIndex>(std::move(domains));
   const auto found = [&](std::string_view authority) {
     const auto* host = find_virtual_host(table, authority);
     return host == nullptr ? std::string("none") : (*host)->name;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "http/path.h"
+
 namespace lateen::runtime {
 namespace {
 
@@ -54,19 +56,8 @@ bool any_value(const HeaderMatcher& matcher, const RequestView& request, bool& f
 }
 
 std::optional<std::string_view> query_parameter(std::string_view path, std::string_view name) {
-  const std::size_t question = path.find('?');
-  if (question == std::string_view::npos) return std::nullopt;
-  std::string_view query = path.substr(question + 1);
-  query = query.substr(0, query.find('#'));
-  while (!query.empty()) {
-    const std::size_t ampersand = query.find('&');
-    const std::string_view pair = query.substr(0, ampersand);
-    query = ampersand == std::string_view::npos ? std::string_view() : query.substr(ampersand + 1);
-    const std::size_t equals = pair.find('=');
-    if (pair.substr(0, equals) != name) continue;
-    return equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1);
-  }
-  return std::nullopt;
+  const http::PathAndQuery parts = http::split_query(path.substr(0, path.find('#')));
+  return http::query_parameter(parts.query, name);
 }
 
 bool is_grpc(const RequestView& request) {

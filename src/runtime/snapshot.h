@@ -166,15 +166,18 @@ struct DomainHash {
 using DomainMap = std::unordered_map<std::string, std::uint32_t, DomainHash, std::equal_to<>>;
 // Domains with a "*" at one end, by the length of the rest, longest first: one hash look-up for each length in use.
 using WildcardDomains = std::map<std::size_t, DomainMap, std::greater<>>;
+struct DomainIndex {
+  DomainMap exact;
+  WildcardDomains suffixes, prefixes;
+};
 
 // envoy.config.route.v3.RouteConfiguration: exact domains by hash, then "*.suffix" longest first, then "prefix.*",
 // then "*". The port of the Host header is ignored where ignore_port_in_host_matching is set.
 struct RouteTable {
   std::string name;
   std::vector<std::shared_ptr<const VirtualHost>> virtual_hosts;
-  DomainMap exact;
-  WildcardDomains suffixes, prefixes;
-  std::optional<std::uint32_t> any;
+  std::shared_ptr<const DomainIndex> domains;    // null: none but `any`. Shared while no domain changes
+  std::optional<std::uint32_t> any;              // "*"
   bool ignore_port = false;
   std::uint64_t content_hash = 0;                // of the shell and of all virtual hosts; 0: something was refused
   std::vector<HeaderOperation> request_headers;
