@@ -118,18 +118,13 @@ Preparation normalize(http::RequestHead& head, const runtime::HttpConnectionSett
 // "x_a" and "x-a" are one name to many a backend: what the two halves of a policy see could differ (Envoy,
 // headers_with_underscores_action). False: refuse.
 bool settle_underscores(http::HeaderMap& headers, runtime::UnderscoresInNames action) {
-  if (action == runtime::UnderscoresInNames::kAllow) return true;
   const auto bad = [](const http::Header& field) { return field.name.find('_') != std::string_view::npos; };
-  for (std::size_t i = 0; i < headers.fields().size();) {
-    const http::Header& field = headers.fields()[i];
-    if (!bad(field)) {
-      ++i;
-      continue;
-    }
-    if (action == runtime::UnderscoresInNames::kReject) return false;
-    headers.remove(std::string(field.name));
+  switch (action) {
+    case runtime::UnderscoresInNames::kAllow: return true;
+    case runtime::UnderscoresInNames::kReject: return std::ranges::none_of(headers.fields(), bad);
+    case runtime::UnderscoresInNames::kDrop: headers.remove_if(bad); return true;
   }
-  return true;
+  return false;
 }
 
 }  // namespace
