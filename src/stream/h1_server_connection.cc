@@ -359,7 +359,7 @@ bool H1ServerConnection::drop_body() {
     become_idle();
     return true;
   }
-  if (body_.state() == BodyReader::State::kRefused || dropped_bytes_ > kDrainBytesMax) linger();
+  if (body_.state() == BodyReader::State::kRefused || dropped_bytes_ > kLingerBytesMax) linger();
   return state_ == State::kLingering;
 }
 
@@ -434,7 +434,7 @@ void H1ServerConnection::on_flushed() {
 void H1ServerConnection::end_exchange() {
   const bool keep = stream_.keep_alive() && !peer_ended_ && !drains_;
   const bool can_drain = !stream_.awaits_continue() &&
-                         !(body_.length_is_known() && body_.bytes_left() > kDrainBytesMax);
+                         !(body_.length_is_known() && body_.bytes_left() > kLingerBytesMax);
   const bool unanswered_tunnel = std::exchange(awaits_tunnel_, false);
   stream_.on_complete();
   if (state_ != State::kExchange) return;

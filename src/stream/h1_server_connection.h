@@ -36,9 +36,10 @@ struct H1ServerOptions {
   bool half_close_is_gone = false;
 };
 
-// Of a request whose response was complete before its body: so many bytes are read and dropped to keep the connection.
+// Of a request whose response is complete before its body: when more is to come, the response announces the close.
 inline constexpr std::size_t kDrainBytesMax = 64 * 1024;
-// Of a client that goes on sending after our last response: so many bytes are read before the connection is cut.
+// Of a client that goes on sending after our response: so many bytes are read before the connection is cut; and so many
+// are dropped to keep a connection whose response has not announced the close.
 inline constexpr std::size_t kLingerBytesMax = 1024 * 1024;
 
 // A draining connection that is idle may have a request on its way: so long it is waited for, and answered with

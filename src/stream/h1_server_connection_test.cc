@@ -258,8 +258,26 @@ TEST(H1ServerConnection, AfterAnEarlyAnswerASmallBodyIsDroppedAndTheNextRequestS
   EXPECT_EQ(f.server.exchanges[1]->log, "GET /x. complete");
 }
 
+// The head of the answer has promised to keep the connection: closing it would break the client's next request.
+TEST(H1ServerConnection, AfterAnEarlyAnswerThatPromisedToKeepTheConnectionAMebibyteIsDropped) {
+  for (const bool chunked : {false, true}) {
+    Fixture f;
+    f.server.on_exchange = [](Exchange& e, End) { e.respond(200, "early"); };
+    const std::string body(1'000'000, 'x');
+    f.client.write(std::string("POST / HTTP/1.1\r\nHost: h\r\n") +
+                   (chunked ? "Transfer-Encoding: chunked\r\n\r\nf4240\r\n" : "Content-Length: 1000000\r\n\r\n"));
+    f.loop.run_for(1ms);
+    EXPECT_EQ(f.client.received(), "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nearly");
+    f.client.write(body + (chunked ? "\r\n0\r\n\r\n" : "") + std::string(kGet));
+    f.loop.run_for(500ms);
+    EXPECT_FALSE(f.client.ended());
+    ASSERT_EQ(f.server.exchanges.size(), 2u) << chunked;
+    EXPECT_EQ(f.server.exchanges[1]->log, "GET /x. complete");
+  }
+}
+
 TEST(H1ServerConnection, AfterAnEarlyAnswerALargeBodyEndsTheConnectionWithoutLosingTheAnswer) {
-  for (const std::string framing : {"Content-Length: 500000", "Transfer-Encoding: chunked"}) {
+  for (const std::string framing : {"Content-Length: 5000000", "Transfer-Encoding: chunked"}) {
     Fixture f;
     f.server.on_exchange = [](Exchange& e, End) { e.respond(413, "too large"); };
     f.client.write("POST / HTTP/1.1\r\nHost: h\r\n" + framing + "\r\n\r\n");
