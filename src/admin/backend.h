@@ -53,6 +53,7 @@ struct ObjectOutcome {
 };
 struct ApplyOutcome {
   std::vector<ObjectOutcome> objects;
+  std::vector<ObjectOutcome> others;                        // not among them, but brought into effect or out of it
   std::vector<Diagnostic> diagnostics;                      // what reading and analysis found about them
   std::vector<model::Ignored> ignored;
   bool failed = false;                                      // something was refused

@@ -12,6 +12,8 @@ std::string apply_json(const ApplyOutcome& outcome) {
   text::JsonWriter json(text);
   json.begin_object().key("objects").begin_array();
   for (const ObjectOutcome& object : outcome.objects) write(json, object);
+  json.end_array().key("others").begin_array();
+  for (const ObjectOutcome& object : outcome.others) write(json, object);
   json.end_array().key("diagnostics");
   write(json, outcome.diagnostics);
   json.key("ignored").begin_array();

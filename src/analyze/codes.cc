@@ -32,8 +32,8 @@ constexpr std::array<Code, 14> kReading = {{
 constexpr std::array<Code, 31> kFindings = {{
     {"LTN0101", kWarning, "weights do not sum to 100", "the weights sum to {0}, not to 100, and are taken as shares of the sum: {1}", "write weights that sum to 100 if you mean percent"},
     {"LTN0102", kWarning, "weight of a single destination", "the weight {0} has no effect: the only destination takes everything", "take the weight out, or add the destination that gets the rest"},
-    {"LTN0103", kError, "unknown destination host", "no Service or ServiceEntry has the host {0}, so requests are answered 503", "{1}"},
-    {"LTN0104", kError, "unknown subset", "no DestinationRule defines the subset {0} of {1}, so requests are answered 503", "{2}"},
+    {"LTN0103", kError, "unknown destination host", "no Service or ServiceEntry has the host {0}, so requests of this route are answered 503", "{1}"},
+    {"LTN0104", kError, "unknown subset", "no DestinationRule defines the subset {0} of {1}, so requests of this route are answered 503", "{2}"},
     {"LTN0105", kWarning, "rule is never reached", "is never reached: {0} takes every request before it", "move it up, or narrow the match before it"},
     {"LTN0106", kWarning, "match is never reached", "never takes a request: {0} takes all of them before it", "take it out, move its rule up, or narrow the match before it"},
     {"LTN0107", kWarning, "VirtualService is not in effect", "NOT IN EFFECT for {0}: {1} is older and owns the host, and rules of several VirtualServices are not joined",
@@ -43,7 +43,7 @@ constexpr std::array<Code, 31> kFindings = {{
     {"LTN0110", kWarning, "header name is not lower case", "the header {0} is to be written in lower case: HTTP/2 has no other", "write {1}"},
     {"LTN0111", kWarning, "header match that is ignored", "{0} is no header: Istio ignores it here", "write {0} as a field of the match, beside headers"},
     {"LTN0112", kWarning, "match on a port that nothing has", "no service of this rule's hosts has the port {0}, so the match never takes a request", "{1}"},
-    {"LTN0113", kWarning, "destination port that the service lacks", "{0} has no port {1}, so requests are answered 503", "{2}"},
+    {"LTN0113", kWarning, "destination port that the service lacks", "{0} has no port {1}, so requests of this route are answered 503", "{2}"},
     {"LTN0114", kWarning, "VirtualService for an unknown host", "no Service or ServiceEntry has the host {0}, so nothing in the mesh calls it", "{1}"},
 
     {"LTN0201", kWarning, "timeout cuts the tries off", "the timeout {0} is over before the tries are: (1 + {1} attempts) x perTryTimeout {2} = {3}; {4}",

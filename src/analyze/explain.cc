@@ -2,6 +2,7 @@
 // everything came from.
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "analyze/analyze.h"
@@ -24,15 +25,15 @@ const runtime::Listener* find_listener(const runtime::Snapshot& snapshot, const 
   return it == snapshot.listeners.end() ? nullptr : it->second.get();
 }
 
-// The addresses that the URL's host has in this mesh.
-std::vector<std::string> addresses_of(const model::Mesh& mesh, const translate::View& view, const std::string& host) {
+// The service that the URL's host names for this client, if the mesh has one.
+std::optional<translate::ServiceAddress> named_service(const model::Mesh& mesh, const translate::View& view, const std::string& host) {
   translate::Options options;
   options.allocate_addresses = true;
-  for (const translate::ServiceAddress& service : translate::service_addresses(mesh, view.namespace_, options)) {
+  for (translate::ServiceAddress& service : translate::service_addresses(mesh, view.namespace_, options)) {
     const auto is = [&](const std::vector<std::string>& names) { return std::find(names.begin(), names.end(), host) != names.end(); };
-    if (service.host == host || is(service.aliases) || is(service.addresses)) return service.addresses;
+    if (service.host == host || is(service.aliases) || is(service.addresses)) return std::move(service);
   }
-  return {host};
+  return std::nullopt;
 }
 
 // The listener that a connection to host:port meets: the one of its address, or that of the port.
@@ -103,7 +104,10 @@ class Explainer {
     url_ = *url;
     out_.host = url_.host;
     if (url_.scheme == "https") out_.notes.push_back("https is carried as it is, as bytes; only http is looked into");
-    const runtime::Listener* listener = listener_for(snapshot_, addresses_of(mesh_, view_, lower(url_.host)), url_.port);
+    const auto service = named_service(mesh_, view_, lower(url_.host));
+    if (service && std::find(service->ports.begin(), service->ports.end(), url_.port) == service->ports.end()) return no_such_port(*service);
+    const auto addresses = service ? service->addresses : std::vector<std::string>{lower(url_.host)};
+    const runtime::Listener* listener = listener_for(snapshot_, addresses, url_.port);
     if (listener == nullptr) return outside();
     const runtime::HttpConnectionSettings* http = http_settings(*listener);
     if (http == nullptr || url_.scheme == "https") return as_tcp(*listener);
@@ -118,6 +122,14 @@ class Explainer {
   }
 
  private:
+  // Programs inside the mesh cannot even connect: its name resolves, and the port is not open there.
+  Explanation no_such_port(const translate::ServiceAddress& service) {
+    std::string ports;
+    for (const std::uint32_t port : service.ports) ports += (ports.empty() ? "" : ", ") + std::to_string(port);
+    out_.outcome = "refused: " + service.host + " has no port " + std::to_string(url_.port) + "; its ports: " + ports;
+    return std::move(out_);
+  }
+
   Explanation outside() {
     out_.outcome = mesh_.config.allow_any_outbound
                        ? "not a service of this mesh: passed through to " + url_.authority + " as it is"

@@ -198,6 +198,10 @@ TEST_F(ExplainTest, WhereNothingCanCarryIt) {
   }
 }
 
+TEST_F(ExplainTest, APortThatTheServiceDoesNotHave) {
+  EXPECT_EQ(explain_url("http://reviews/").outcome, "refused: reviews.default.svc.cluster.local has no port 80; its ports: 9080");
+}
+
 TEST_F(ExplainTest, HostsOutsideOfTheMesh) {
   EXPECT_EQ(explain_url("http://example.com:1234/").outcome, "not a service of this mesh: passed through to example.com:1234 as it is");
   EXPECT_EQ(explain_url("http://example.com:9080/").outcome, "not a service of this mesh: passed through to example.com:9080");

@@ -1,4 +1,5 @@
 // Outlier detection that cannot eject, or that ejects the only endpoint.
+#include <map>
 #include <optional>
 
 #include "analyze/findings.h"
@@ -43,11 +44,22 @@ class EjectionCheck {
       findings_.add(Finding::kNeverEjected, object_, held.path + ".maxEjectionPercent",
                     {std::to_string(percent), "the " + count_text(count, "endpoint") + " of " + whom, std::to_string(needed)});
     }
-    if (count == 1 && (possible || !findings_.as_istio()))
-      findings_.add(Finding::kOnlyHostEjected, object_, held.path, {whom + " has only one endpoint", name, held.subset == nullptr ? "v1" : held.subset->name});
+    if (count == 1 && (possible || !findings_.as_istio())) only_[held.path].push_back(held.subset == nullptr ? "" : held.subset->name);
+  }
+
+  // Several subsets may take over one policy: they are named together.
+  void report_only_endpoints() {
+    const std::string name = findings_.short_name(service_.host);
+    for (const auto& [path, subsets] : only_) {
+      const bool whole = subsets.front().empty();  // then the service has one endpoint, and no subset has more
+      std::string whom = whole ? name : std::string(subsets.size() == 1 ? "subset " : "each of the subsets ") + subsets.front();
+      for (std::size_t i = 1; i < subsets.size() && !whole; ++i) whom += (i + 1 == subsets.size() ? " and " : ", ") + subsets[i];
+      findings_.add(Finding::kOnlyHostEjected, object_, path, {whom + " has only one endpoint", name, whole ? "v1" : subsets.front()});
+    }
   }
 
  private:
+  std::map<std::string, std::vector<std::string>> only_;  // by path of the policy: subsets with one endpoint, "" for the service
   Findings& findings_;
   const model::Object& object_;
   const translate::Service& service_;
@@ -85,11 +97,15 @@ std::vector<Held> policies_of(const model::DestinationRule& rule) {
 void find_ejections(Findings& findings) {
   for (const auto& [object, rule] : findings.all<model::DestinationRule>(model::Kind::kDestinationRule)) {
     const translate::Service* service = findings.service(rule->host, *object);
-    for (const Held& held : policies_of(*rule)) {
+    const std::vector<Held> policies = policies_of(*rule);
+    for (const Held& held : policies) {
       const bool inherited = held.subset != nullptr && held.path.starts_with("spec.trafficPolicy");
       if (!inherited) check_idle_gateway_errors(findings, *object, held);
-      if (service != nullptr) EjectionCheck(findings, *object, *service).check(held);
     }
+    if (service == nullptr) continue;
+    EjectionCheck check(findings, *object, *service);
+    for (const Held& held : policies) check.check(held);
+    check.report_only_endpoints();
   }
 }
 

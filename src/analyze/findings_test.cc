@@ -110,16 +110,16 @@ TEST(Analyze, Weights) {
 
 TEST(Analyze, UnknownHostSubsetAndPort) {
   check({rules("- route: [{destination: {host: review}}]"),
-         {"f.yaml:7:28: error LTN0103: " + kVs + "http[0].route[0].destination.host: no Service or ServiceEntry has the host review, so requests are answered 503\n"
+         {"f.yaml:7:28: error LTN0103: " + kVs + "http[0].route[0].destination.host: no Service or ServiceEntry has the host review, so requests of this route are answered 503\n"
           "    fix: did you mean reviews? Or start it: `lateen echo --service review --version v1`"}});
   check({rules("- route: [{destination: {host: reviews, subset: vv1}}]"),
-         {"f.yaml:7:43: error LTN0104: " + kVs + "http[0].route[0].destination.subset: no DestinationRule defines the subset vv1 of reviews, so requests are answered 503\n"
+         {"f.yaml:7:43: error LTN0104: " + kVs + "http[0].route[0].destination.subset: no DestinationRule defines the subset vv1 of reviews, so requests of this route are answered 503\n"
           "    fix: did you mean v1? DestinationRule default/subsets (base.yaml:29:3) defines v1, v2"}});
   check({rules("- route: [{destination: {host: ratings, subset: v1}}]"),
-         {"f.yaml:7:43: error LTN0104: " + kVs + "http[0].route[0].destination.subset: no DestinationRule defines the subset v1 of ratings, so requests are answered 503\n"
+         {"f.yaml:7:43: error LTN0104: " + kVs + "http[0].route[0].destination.subset: no DestinationRule defines the subset v1 of ratings, so requests of this route are answered 503\n"
           "    fix: write a DestinationRule for ratings with this subset"}});
   check({rules("- route: [{destination: {host: reviews, port: {number: 80}}}]"),
-         {"f.yaml:7:43: warning LTN0113: " + kVs + "http[0].route[0].destination.port: reviews has no port 80, so requests are answered 503\n    fix: its ports are 9080"}});
+         {"f.yaml:7:43: warning LTN0113: " + kVs + "http[0].route[0].destination.port: reviews has no port 80, so requests of this route are answered 503\n    fix: its ports are 9080"}});
 }
 
 TEST(Analyze, RulesAloneAreNotBlamedForHostsElsewhere) {
@@ -253,6 +253,9 @@ TEST(Analyze, EjectionsThatCannotHappen) {
           "    fix: run a second one: `lateen echo --service ratings --version v1`"},
          {{"f.yaml:6:63: warning LTN0301: " + dr + "trafficPolicy.outlierDetection.maxEjectionPercent: no endpoint can ever be ejected: maxEjectionPercent 50 % of the 1 endpoint of ratings is less than one endpoint\n"
            "    fix: write maxEjectionPercent: 100, or more"}}});
+  check({policy("trafficPolicy: {outlierDetection: {consecutive5xxErrors: 2, maxEjectionPercent: 100}}\nsubsets: [{name: one, labels: {version: v1}}, {name: two, labels: {version: v1}}]"),
+         {"f.yaml:6:19: info LTN0302: " + dr + "trafficPolicy.outlierDetection: ratings has only one endpoint, and while it is ejected every request is answered 503\n"
+          "    fix: run a second one: `lateen echo --service ratings --version v1`"}});
   check({policy("trafficPolicy: {outlierDetection: {consecutive5xxErrors: 2}}", "reviews.default.svc.cluster.local"),
          {"f.yaml:5:3: warning LTN0308: " + dr + "host: the host reviews.default.svc.cluster.local has an older rule, DestinationRule default/subsets (base.yaml:28:3): "
           "only subsets that it lacks are taken from here, and its trafficPolicy holds nowhere\n    fix: write one DestinationRule for each host"},
@@ -265,6 +268,15 @@ TEST(Analyze, EjectionsThatCannotHappen) {
           "    fix: run a second one: `lateen echo --service ratings --version v1`",
           "f.yaml:6:38: warning LTN0303: " + dr + "trafficPolicy.outlierDetection.consecutiveGatewayErrors: consecutiveGatewayErrors 7 never counts: a gateway error is a 5xx too, and consecutive5xxErrors 5 (the default) ejects no later\n"
           "    fix: write a consecutiveGatewayErrors below 5 (the default), or consecutive5xxErrors: 0"}});
+}
+
+TEST(Analyze, SubsetsWithOneEndpointAreNamedTogether) {
+  const std::string lines = "trafficPolicy: {outlierDetection: {maxEjectionPercent: 100}}\nsubsets: [{name: a, labels: {version: v1}}, {name: b, labels: {version: v2}}]";
+  model::Mesh mesh = mesh_of({{"base.yaml", std::string(kServices)}, {"f.yaml", policy(lines, "reviews")}});
+  mesh.objects.erase({model::Kind::kDestinationRule, "default", "subsets"});
+  EXPECT_EQ(texts(analyze(mesh, Compat::kLateen)),
+            std::vector<std::string>{"f.yaml:6:19: info LTN0302: DestinationRule default/z: spec.trafficPolicy.outlierDetection: each of the subsets a and b has only one "
+                                     "endpoint, and while it is ejected every request is answered 503\n    fix: run a second one: `lateen echo --service reviews --version a`"});
 }
 
 TEST(Analyze, Policies) {

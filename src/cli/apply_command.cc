@@ -55,13 +55,21 @@ std::string text_of(const text::Node& node, std::string_view key) {
 void print_status(const text::Node& object, const std::string& path) {
   const ObjectRow row = read_row(object);
   if (row.standing == "in effect" && row.reason.empty()) return;
-  std::string line = "  " + status_text(row);
-  if (row.standing == "NOT IN EFFECT") {
-    if (!row.because_of.empty()) line += "\n    its owner: " + row.because_of;
-    if (row.kind == "VirtualService")
-      line += "\n    to put this one in its place: lateen apply --takeover -f " + (path.empty() ? "-" : path);
+  std::string line = status_text(row);
+  // Who owns its hosts says the warning that follows.
+  if (row.standing == "NOT IN EFFECT" && row.kind == "VirtualService")
+    line = row.standing + "; to make this one the owner: lateen apply --takeover -f " + (path.empty() ? "-" : path);
+  std::fprintf(stderr, "  %s\n", line.c_str());
+}
+
+// What the file did to objects that it does not name: a DestinationRule lets rules serve that waited for its subsets.
+void print_others(const text::Node& outcome, bool dry_run) {
+  const text::Node* others = outcome.find("others");
+  if (others == nullptr) return;
+  for (const text::Node& object : others->items) {
+    const ObjectRow row = read_row(object);
+    std::fprintf(stderr, "%s/%s: %s %s\n", row.resource.c_str(), row.name.c_str(), dry_run ? "would be" : "now", status_text(row).c_str());
   }
-  std::fprintf(stderr, "%s\n", line.c_str());
 }
 
 // Whether everything of the file was taken.
@@ -81,6 +89,7 @@ bool print_outcome(const text::Node& outcome, const NamedText& file, bool dry_ru
         std::fprintf(stderr, "Error: %s: %s\n", name.c_str(), reason.c_str());
       print_status(object, file.name);
     }
+  print_others(outcome, dry_run);
   for (const Diagnostic& diagnostic : read_diagnostics(outcome.find("diagnostics")))
     std::fprintf(stderr, "%s\n", to_string(diagnostic).c_str());
   if (const text::Node* ignored = outcome.find("ignored"))

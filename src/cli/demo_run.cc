@@ -59,7 +59,11 @@ const std::vector<std::vector<std::string>>& workloads() {
 Result<std::string> find_examples() {
   std::error_code error;
   for (fs::path folder = fs::path(net::own_path()).parent_path(); folder.has_relative_path(); folder = folder.parent_path()) {
-    if (fs::is_directory(folder / "examples" / "demo", error)) return (folder / "examples" / "demo").string();
+    const fs::path found = folder / "examples" / "demo";
+    if (!fs::is_directory(found, error)) continue;
+    // Messages name its files: the short way, where there is one.
+    const std::string relative = fs::relative(found, error).string();
+    return error || relative.empty() || relative.starts_with("..") ? found.string() : relative;
   }
   return fail(ErrorCode::kNotFound, "examples/demo is not above " + net::own_path() + "; run the program of a source tree");
 }

@@ -21,6 +21,19 @@ bool same_text(const model::Object& a, const model::Object& b) {
   return a.yaml == b.yaml && a.file == b.file && a.positions == b.positions;
 }
 
+// Objects beside those applied whose standing is another than before.
+std::vector<admin::ObjectOutcome> changed_others(const admit::Admission& before, const admit::Admission& after,
+                                                 const std::vector<admin::ObjectOutcome>& applied) {
+  std::vector<admin::ObjectOutcome> others;
+  for (const auto& [key, status] : after.status) {
+    const auto old = before.status.find(key);
+    if (old == before.status.end() || old->second.standing == status.standing) continue;
+    const bool own = std::any_of(applied.begin(), applied.end(), [&key = key](const admin::ObjectOutcome& one) { return one.key == key; });
+    if (!own) others.push_back({.key = key, .action = "unchanged", .reason = {}, .status = status});
+  }
+  return others;
+}
+
 bool is_about(const Diagnostic& diagnostic, const std::vector<admin::ObjectOutcome>& objects) {
   return std::any_of(objects.begin(), objects.end(), [&](const admin::ObjectOutcome& outcome) {
     return diagnostic.origin.object == model::to_string(outcome.key);
@@ -205,6 +218,7 @@ admin::ApplyOutcome MeshControl::apply(const admin::ApplyRequest& request, trans
   for (admin::ObjectOutcome& one : outcome.objects)
     if (const auto status = admission.status.find(one.key); one.action != "refused" && status != admission.status.end())
       one.status = status->second;
+  outcome.others = changed_others(admission_, admission, outcome.objects);
   for (const Diagnostic& finding : analyze::analyze(admission.mesh, compat))
     if (is_about(finding, outcome.objects)) outcome.diagnostics.push_back(finding);
   if (!request.dry_run) refresh();

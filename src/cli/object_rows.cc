@@ -149,9 +149,13 @@ std::string plural_resource(model::Kind kind) {
 }
 
 std::string status_text(const ObjectRow& row) {
-  std::string text = row.standing;
-  if (!row.reason.empty()) text += " (" + row.reason + (row.last_good_serves ? "; its last good version serves)" : ")");
-  return text;
+  if (row.reason.empty()) return row.standing;
+  // The reason of an object that is not in effect names the owner's place itself.
+  const bool names_place = row.because_of.empty() || row.reason.find(row.because_of) != std::string::npos;
+  std::string text = row.standing + " (" + (names_place ? "" : row.because_of + ": ") + row.reason;
+  if (row.last_good_serves) text += "; its last good version serves";
+  if (row.standing == "NOT IN EFFECT" && row.kind == "VirtualService" && row.source == "applied") text += "; `apply --takeover` makes this one the owner";
+  return text + ")";
 }
 
 std::string age_text(std::int64_t seconds) {
