@@ -17,7 +17,12 @@
 namespace lateen::runtime {
 namespace {
 
-#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define LATEEN_SLOWED_DOWN
+#endif
+#endif
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(LATEEN_SLOWED_DOWN)
 constexpr bool kMeasures = true;
 #else
 constexpr bool kMeasures = false;
