@@ -5,6 +5,7 @@ The suites themselves (adversarial/, fault/, churn/) know nothing of Lateen; cas
 import json
 import os
 import pathlib
+import random
 import socket
 import subprocess
 import time
@@ -105,10 +106,20 @@ spec:
 """
 
 
+# Below the range from which the kernel gives ports to connections, which would take a port between the look and the use;
+# above it lie the fixed ports of churn/.
+PORTS = range(10000, 28000)
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    while True:
+        with socket.socket() as s:
+            port = random.choice(PORTS)
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Mesh:
@@ -120,6 +131,7 @@ class Mesh:
         config = self.directory / "config"
         config.mkdir(exist_ok=True)
         (config / "mesh.yaml").write_text(yaml)
+        (self.directory / "ports.json").unlink(missing_ok=True)
         command = [LATEEN, "run", "-f", str(config), "--admin", "127.0.0.1:0", "--http-proxy", "127.0.0.1:0",
                    "--ports-file", str(self.directory / "ports.json"), *options]
         if mesh_config:
