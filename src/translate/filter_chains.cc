@@ -125,9 +125,8 @@ struct Gatherer {
 };
 
 bool is_about(const VisibleVirtualService& source, const std::string& host) {
-  return source.on_gateway("mesh") && std::any_of(source.hosts.begin(), source.hosts.end(), [&](const std::string& own) {
-    return hosts_match(own, host);
-  });
+  return std::any_of(source.hosts.begin(), source.hosts.end(),
+                     [&](const std::string& own) { return hosts_match(own, host); });
 }
 
 Chain default_chain(const Scope& scope, const Service& service, const Port& port) {
@@ -179,14 +178,21 @@ std::vector<Chain> gateway_tcp_chains(const Scope& scope, const VisibleVirtualSe
   return out;
 }
 
-std::vector<Chain> opaque_chains(const Scope& scope, const std::vector<VisibleVirtualService>& virtual_services,
-                                 const Service& service, const Port& port, bool bind_any) {
+OpaqueRules opaque_rules(const std::vector<VisibleVirtualService>& virtual_services) {
+  OpaqueRules out;
+  for (const VisibleVirtualService& source : virtual_services)
+    if (source.on_gateway("mesh") && (!source.tcp.empty() || !source.tls.empty())) out.push_back(&source);
+  return out;
+}
+
+std::vector<Chain> opaque_chains(const Scope& scope, const OpaqueRules& rules, const Service& service, const Port& port,
+                                 bool bind_any) {
   Gatherer gatherer{scope, port, {}, {}, false};
   if (service.listen_address().find('/') != std::string::npos) gatherer.destinations = service.addresses;
-  for (const VisibleVirtualService& source : virtual_services) {
-    if (!is_about(source, service.host)) continue;
-    if (is_tls(port.protocol)) gatherer.add_tls(source);
-    else if (gatherer.add_tcp(source)) break;
+  for (const VisibleVirtualService* source : rules) {
+    if (!is_about(*source, service.host)) continue;
+    if (is_tls(port.protocol)) gatherer.add_tls(*source);
+    else if (gatherer.add_tcp(*source)) break;
   }
   if (gatherer.has_default) return gatherer.chains;
   Chain chain = default_chain(scope, service, port);

@@ -32,10 +32,14 @@ struct Chain {
 };
 
 Chain http_chain(std::string route_table, bool sniffed);
+// The VirtualServices that have rules for opaque traffic of workloads: the only ones that opaque_chains() looks at.
+using OpaqueRules = std::vector<const VisibleVirtualService*>;
+OpaqueRules opaque_rules(const std::vector<VisibleVirtualService>& virtual_services);
+
 // One chain for each tls or tcp rule that holds for the client on `port`; without any, all to the service itself.
 // `bind_any`: the listener is bound to 0.0.0.0.
-std::vector<Chain> opaque_chains(const Scope& scope, const std::vector<VisibleVirtualService>& virtual_services,
-                                 const Service& service, const Port& port, bool bind_any);
+std::vector<Chain> opaque_chains(const Scope& scope, const OpaqueRules& rules, const Service& service, const Port& port,
+                                 bool bind_any);
 
 // Of the tcp rules of one VirtualService that is bound to a gateway's server on `port`.
 std::vector<Chain> gateway_tcp_chains(const Scope& scope, const VisibleVirtualService& source,

@@ -54,15 +54,15 @@ void add_http(Entries& entries, const Port& port) {
   entry.protocol = Protocol::kUnsupported;
 }
 
-void add_opaque(Entries& entries, const Scope& scope, const std::vector<VisibleVirtualService>& virtual_services,
-                const Service& service, const Port& port) {
+void add_opaque(Entries& entries, const Scope& scope, const OpaqueRules& rules, const Service& service,
+                const Port& port) {
   std::string address = service.listen_address();
   if (address.find('/') != std::string::npos) address = kAnyAddress;
   const bool bind_any = address == kAnyAddress;
   const auto [it, is_new] = entries.try_emplace({address, port.number});
   Entry& entry = it->second;
   if (!is_new && !can_share(entry.protocol, port.protocol)) return;
-  merge(entry, opaque_chains(scope, virtual_services, service, port, bind_any));
+  merge(entry, opaque_chains(scope, rules, service, port, bind_any));
   if (port.protocol == Protocol::kUnsupported)
     merge(entry, {http_chain(bind_any ? std::to_string(port.number) : route_table_name(service, port), true)});
   entry.protocol = is_new ? port.protocol : entry.protocol;
@@ -79,8 +79,8 @@ std::vector<const Service*> by_age(const Scope& scope) {
 }
 
 // A headless service's opaque ports have a listener for each of its pods.
-bool add_headless(Entries& entries, const Scope& scope, const std::vector<VisibleVirtualService>& virtual_services,
-                  const Service& service, const Port& port) {
+bool add_headless(Entries& entries, const Scope& scope, const OpaqueRules& rules, const Service& service,
+                  const Port& port) {
   if (service.resolution != Resolution::kPassthrough || !service.addresses.empty()) return false;
   const auto& endpoints = service.endpoints[service.port_index(port)];
   if (!service.kubernetes && endpoints.empty() && !service.selects_workloads) return false;
@@ -91,14 +91,14 @@ bool add_headless(Entries& entries, const Scope& scope, const std::vector<Visibl
     if (port.protocol == Protocol::kUnsupported) {
       const auto [it, is_new] = entries.try_emplace({endpoint.address, port.number});
       if (!is_new) continue;
-      merge(it->second, opaque_chains(scope, virtual_services, service, port, false));
+      merge(it->second, opaque_chains(scope, rules, service, port, false));
       merge(it->second, {http_chain(std::to_string(port.number), true)});
       continue;
     }
     Entry& entry = entries[{kAnyAddress, port.number}];
     if (!entry.chains.empty() && !can_share(entry.protocol, port.protocol)) continue;
     if (entry.chains.empty()) entry.protocol = port.protocol;
-    std::vector<Chain> chains = opaque_chains(scope, virtual_services, service, port, false);
+    std::vector<Chain> chains = opaque_chains(scope, rules, service, port, false);
     for (Chain& chain : chains) chain.destinations = {endpoint.address};
     merge(entry, std::move(chains));
   }
@@ -106,13 +106,14 @@ bool add_headless(Entries& entries, const Scope& scope, const std::vector<Visibl
 }
 
 Entries gather(const Scope& scope, const std::vector<VisibleVirtualService>& virtual_services) {
+  const OpaqueRules rules = opaque_rules(virtual_services);
   Entries entries;
   for (const Service* service : by_age(scope))
     for (const Port& port : service->ports) {
       if (port.protocol == Protocol::kUdp) continue;
       if (is_http(port.protocol)) add_http(entries, port);
-      else if (!add_headless(entries, scope, virtual_services, *service, port))
-        add_opaque(entries, scope, virtual_services, *service, port);
+      else if (!add_headless(entries, scope, rules, *service, port))
+        add_opaque(entries, scope, rules, *service, port);
     }
   return entries;
 }

@@ -98,7 +98,8 @@ constexpr const char* kReviewsHost = "reviews.default.svc.cluster.local:9080";
 
 std::vector<std::string> cluster_order(const Translation& made) {
   std::vector<std::string> out;
-  for (const auto& route : virtual_host(made, "9080", kReviewsHost).routes()) out.push_back(route.route().cluster());
+  const route_v3::VirtualHost host = virtual_host(made, "9080", kReviewsHost);
+  for (const auto& route : host.routes()) out.push_back(route.route().cluster());
   return out;
 }
 
@@ -194,7 +195,8 @@ TEST(Translate, RoutesDependOnTheClient) {
   const model::Mesh mesh = mesh_of(std::string(kBase) + kBySource);
   const std::string v1 = "outbound|9080|v1|reviews.default.svc.cluster.local";
   const std::string v2 = "outbound|9080|v2|reviews.default.svc.cluster.local";
-  EXPECT_EQ(cluster_order(translate(mesh, client("productpage"), {})), (std::vector{v1, v2}));
+  // Once the client is known its sourceLabels say nothing more about a request: the rule takes all of them.
+  EXPECT_EQ(cluster_order(translate(mesh, client("productpage"), {})), (std::vector{v1}));
   EXPECT_EQ(cluster_order(translate(mesh, client("sleep"), {})), (std::vector{v2}));
 }
 
@@ -213,12 +215,27 @@ TEST(Translate, EveryRuleThatIsNoRouteIsSaidWithItsReason) {
 }
 
 TEST(Translate, RoutesAreJoinedToTheirRules) {
-  const Translation made = translate(mesh_of(std::string(kBase) + kBySource), client("productpage"), {});
-  const std::string key = std::string("route/9080/") + kReviewsHost + "/1";
+  const Translation made = translate(mesh_of(std::string(kBase) + kBySource), client("sleep"), {});
+  const std::string key = std::string("route/9080/") + kReviewsHost + "/0";
   const auto it = made.provenance.find({key, ""});
   ASSERT_NE(it, made.provenance.end());
   EXPECT_EQ(it->second.field_path, "spec.http[2]");
   EXPECT_EQ(it->second.file, "test.yaml");
+}
+
+TEST(Translate, RulesForGatewaysAloneAreToldToWorkloads) {
+  const Translation made = translate(mesh_of(std::string(kBase) + R"(
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: edge}
+spec:
+  hosts: [reviews]
+  gateways: [gw]
+  http: [{route: [{destination: {host: reviews, subset: v1}}]}]
+)"), client("sleep"), {});
+  EXPECT_EQ(cluster_order(made), (std::vector<std::string>{"outbound|9080||reviews.default.svc.cluster.local"}));
+  ASSERT_EQ(made.left_out.size(), 1U);
+  EXPECT_EQ(made.left_out[0].why, LeftOut::Why::kOtherGateway);
 }
 
 constexpr const char* kTwoOwners = R"(

@@ -77,13 +77,13 @@ struct Group {
 // One route table while it is made.
 class TableBuilder {
  public:
+  // `services`: those of the port, or all of them where the port is kAnyPort.
   TableBuilder(const Scope& scope, const std::vector<VisibleVirtualService>& all, const HostIndex& index, Notes notes,
-               std::uint32_t port, std::string table)
-      : scope_(scope), all_(all), index_(index), notes_(notes), port_(port), table_(std::move(table)) {}
+               const ServicesByHost& services, std::uint32_t port, std::string table)
+      : scope_(scope), all_(all), index_(index), notes_(notes), services_(services), port_(port), table_(std::move(table)) {}
 
   // Virtual hosts by name; the domains of each are nobody else's.
   std::map<std::string, route_v3::VirtualHost> run() {
-    find_services();
     for (const std::size_t i : candidates()) add_virtual_service(i);
     for (const auto& [host, service] : services_) add_default(*service);
     for (const Group& group : groups_)
@@ -93,11 +93,6 @@ class TableBuilder {
   }
 
  private:
-  void find_services() {
-    for (const auto& [host, service] : scope_.services)
-      if (port_ == kAnyPort || service->find_port(port_) != nullptr) services_.emplace(host, service);
-  }
-
   // On port 80 every VirtualService is looked at: hosts that are no services may be asked for there.
   std::vector<std::size_t> candidates() const {
     if (port_ == kHttpPort) return index_.mesh();
@@ -219,9 +214,9 @@ class TableBuilder {
   const std::vector<VisibleVirtualService>& all_;
   const HostIndex& index_;
   Notes notes_;
+  const ServicesByHost& services_;
   const std::uint32_t port_;
   const std::string table_;   // empty: each virtual host becomes a table of its own name
-  ServicesByHost services_;
   std::unordered_set<const Service*> taken_;
   std::vector<Group> groups_;
   std::map<std::string, const VisibleVirtualService*> owners_;
@@ -268,6 +263,23 @@ Tables wanted_tables(const Scope& scope) {
   return out;
 }
 
+std::map<std::uint32_t, ServicesByHost> services_by_port(const Scope& scope) {
+  std::map<std::uint32_t, ServicesByHost> out;
+  for (const auto& [host, service] : scope.services)
+    for (const Port& port : service->ports) out[port.number].emplace(host, service);
+  return out;
+}
+
+// Rules that are for gateways alone are for no workload.
+void note_other_gateways(const std::vector<VisibleVirtualService>& all, Notes notes) {
+  for (const VisibleVirtualService& vs : all) {
+    if (vs.on_gateway("mesh")) continue;
+    for (const std::string& host : vs.hosts)
+      notes.left_out.push_back({LeftOut::Why::kOtherGateway, vs.object->origin("spec.gateways"), {},
+                                "its gateways do not have mesh among them: it is for requests at these gateways", host, 0});
+  }
+}
+
 void note_unknown_hosts(const Scope& scope, const std::vector<VisibleVirtualService>& all, Notes notes) {
   for (const VisibleVirtualService& vs : all) {
     if (!vs.on_gateway("mesh")) continue;
@@ -304,9 +316,11 @@ void add_sidecar_routes(const Scope& scope, const std::vector<VisibleVirtualServ
   const HostIndex index(virtual_services);
   const route_v3::VirtualHost unknown = catch_all(scope);
   const xds::ResourcePtr others = xds::make_resource(unknown.name(), unknown);
+  const std::map<std::uint32_t, ServicesByHost> by_port = services_by_port(scope);
   const auto add_table = [&](const std::string& table, std::uint32_t port) {
+    const ServicesByHost& services = port == kAnyPort ? scope.services : by_port.at(port);
     xds::RouteConfigurationParts parts{route_table_shell(table), {}};
-    for (auto& [name, host] : TableBuilder(scope, virtual_services, index, notes, port, table).run())
+    for (auto& [name, host] : TableBuilder(scope, virtual_services, index, notes, services, port, table).run())
       parts.virtual_hosts.push_back(xds::make_resource(name, host));
     parts.virtual_hosts.push_back(others);
     out.routes.insert_or_assign(table, std::move(parts));
@@ -318,7 +332,7 @@ void add_sidecar_routes(const Scope& scope, const std::vector<VisibleVirtualServ
   std::map<std::string, route_v3::VirtualHost> built;
   for (const auto& [port, service] : tables.services) {
     const std::string table = service->host + ":" + std::to_string(port);
-    if (port != built_port) built = TableBuilder(scope, virtual_services, index, notes, port, "").run();
+    if (port != built_port) built = TableBuilder(scope, virtual_services, index, notes, by_port.at(port), port, "").run();
     built_port = port;
     const auto it = built.find(table);
     if (it == built.end()) continue;
@@ -326,6 +340,7 @@ void add_sidecar_routes(const Scope& scope, const std::vector<VisibleVirtualServ
     it->second.add_domains("*");
     out.routes.insert_or_assign(table, xds::RouteConfigurationParts{route_table_shell(table), {xds::make_resource(table, it->second)}});
   }
+  note_other_gateways(virtual_services, notes);
   note_unknown_hosts(scope, virtual_services, notes);
 }
 

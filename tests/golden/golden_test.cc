@@ -17,8 +17,8 @@ TEST_P(Golden, IsWhatIstiodSends) {
   std::printf("%-50s %s\n", GetParam().name.c_str(), found.empty() ? "equal" : "UNEQUAL");
 }
 
-INSTANTIATE_TEST_SUITE_P(Corpus, Golden, testing::ValuesIn(all_cases()), [](const auto& info) {
-  std::string name = info.param.name;
+INSTANTIATE_TEST_SUITE_P(Corpus, Golden, testing::ValuesIn(all_cases()), [](const auto& of_case) {
+  std::string name = of_case.param.name;
   for (char& c : name)
     if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
   return name;
