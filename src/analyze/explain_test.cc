@@ -199,7 +199,7 @@ TEST_F(ExplainTest, WhereNothingCanCarryIt) {
 }
 
 TEST_F(ExplainTest, APortThatTheServiceDoesNotHave) {
-  EXPECT_EQ(explain_url("http://reviews/").outcome, "refused: reviews.default.svc.cluster.local has no port 80; its ports: 9080");
+  EXPECT_EQ(explain_url("http://reviews.default.svc.cluster.local/").outcome, "refused: reviews.default.svc.cluster.local has no port 80; its ports: 9080");
 }
 
 TEST_F(ExplainTest, HostsOutsideOfTheMesh) {
