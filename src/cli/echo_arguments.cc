@@ -135,9 +135,9 @@ Result<void> read_behaviour(const ParsedFlags& flags, EchoArguments& into) {
 
 const Usage kEchoUsage{
     .synopsis = "lateen echo --service NAME [--version v1] [--port 9080] [flags]",
-    .text = "A small HTTP/1.1 workload for trials. It listens on a free port of 127.0.0.1, is an endpoint of its\n"
-            "service until it ends (Ctrl-C), and answers every request with JSON about itself and the request.\n"
-            "Several of one service and version may run.",
+    .text = "A small HTTP workload for trials (HTTP/1.1, and HTTP/2 with prior knowledge on the same port). It listens\n"
+            "on a free port of 127.0.0.1, is an endpoint of its service until it ends (Ctrl-C), and answers every\n"
+            "request with JSON about itself and the request. Several of one service and version may run.",
     .flags = kFlags,
     .examples = "  lateen echo --service reviews --version v1\n"
                 "  lateen echo --service reviews --version v2 --call http://ratings:9080/ratings/1\n"

@@ -23,6 +23,7 @@ class Echo {
     LATEEN_TRY(const net::Address admin, net::parse_address(AdminClient(arguments_.admin).address()));
     stream::HttpServerOptions options;
     options.server_name = "lateen-echo";
+    options.http2 = true;
     options.connection.half_close_is_gone = arguments_.hang;  // else what hangs would outlive its client
     LATEEN_TRY(server_, stream::listen_http(*loop_, arguments_.listen, options, [this](const auto& request, auto reply) {
       workload_.on_request(request, std::move(reply));

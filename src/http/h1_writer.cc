@@ -227,4 +227,12 @@ void append_head(std::string& text, const ResponseHead& head, const OutgoingFram
   text.resize(static_cast<std::size_t>(write_head(text.data() + before, head, framing) - text.data()));
 }
 
+void end_to_end_fields(const HeaderMap& headers, std::vector<Header>& into) {
+  const Nominated nominated(headers);
+  for (const Header& h : headers.fields()) {
+    if (is_hop_by_hop(h.id) || (!nominated.empty() && nominated.has(h.name) && !is_protected(h.name))) continue;
+    into.push_back(h);
+  }
+}
+
 }  // namespace lateen::http

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "http/h1_parser.h"
 #include "http/message.h"
@@ -50,6 +51,10 @@ char* write_head(char* out, const ResponseHead& head, const OutgoingFraming& fra
 // The same behind what `text` holds: for tests and rare paths.
 void append_head(std::string& text, const RequestHead& head, const OutgoingFraming& framing);
 void append_head(std::string& text, const ResponseHead& head, const OutgoingFraming& framing);
+
+// The fields of `headers` that are not hop-by-hop (see above), Content-Length left out too: for HTTP/2, which frames the
+// message itself. They point to where those of `headers` do.
+void end_to_end_fields(const HeaderMap& headers, std::vector<Header>& into);
 
 inline constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "http/date.h"
+#include "stream/server_connection.h"
 
 namespace lateen::stream {
 
@@ -15,13 +16,15 @@ namespace {
 class Server;
 class Reply;
 
-// One connection and the exchange on it.
-class Connection final : private ServerStreamAcceptor, private ServerStreamHandler {
+// One request and its answer. Used again for the next request of its connection.
+class Exchange final : public ServerStreamHandler {
  public:
-  Connection(Server& server, net::Loop& loop, std::unique_ptr<net::Socket> socket, const HttpServerOptions& options);
-  ~Connection() override;
+  Exchange(Server& server, net::Loop& loop, const HttpServerOptions& options)
+      : server_(server), loop_(loop), options_(options) {}
+  ~Exchange() override;
 
-  void drain() { connection_->drain(); }
+  void begin(ServerStream& stream, End end);
+  bool running() const { return stream_ != nullptr; }
 
   // For the reply.
   void respond(std::uint16_t status, std::string_view content_type, std::string_view body,
@@ -33,12 +36,7 @@ class Connection final : private ServerStreamAcceptor, private ServerStreamHandl
   void on_reply_gone() { reply_ = nullptr; }
   std::size_t unsent() const { return unsent_; }
 
-  std::size_t index = 0;  // the server's
-
  private:
-  ServerStreamHandler* on_request(ServerStream& stream, End end) override;
-  void on_refused(std::uint16_t, std::string_view) override {}
-  void on_connection_closed() override;
   void on_data(Buffer data, End end) override;
   void on_trailers(http::HeaderMap) override { dispatch(); }
   void on_reset(ResetReason) override;
@@ -52,18 +50,39 @@ class Connection final : private ServerStreamAcceptor, private ServerStreamHandl
   Server& server_;
   net::Loop& loop_;
   const HttpServerOptions& options_;
-  ServerStream* stream_ = nullptr;  // of the current exchange
+  ServerStream* stream_ = nullptr;  // null: between two requests
   HttpServerRequest request_;
   std::string body_;
   Reply* reply_ = nullptr;          // owned by the handler
   bool dispatched_ = false;
   std::size_t unsent_ = 0;
+};
+
+// One connection and the exchanges on it: one with HTTP/1, several with HTTP/2.
+class Connection final : private ServerStreamAcceptor {
+ public:
+  Connection(Server& server, net::Loop& loop, std::unique_ptr<net::Socket> socket, const HttpServerOptions& options);
+  ~Connection() override { exchanges_.clear(); }
+
+  void drain() { connection_->drain(); }
+
+  std::size_t index = 0;  // the server's
+
+ private:
+  ServerStreamHandler* on_request(ServerStream& stream, End end) override;
+  void on_refused(std::uint16_t, std::string_view) override {}
+  void on_connection_closed() override;
+
+  Server& server_;
+  net::Loop& loop_;
+  const HttpServerOptions& options_;
+  std::vector<std::unique_ptr<Exchange>> exchanges_;  // at most as many as there are streams at once
   std::unique_ptr<ServerConnection> connection_;
 };
 
 class Reply final : public HttpReply {
  public:
-  explicit Reply(Connection& connection) : connection_(&connection) {}
+  explicit Reply(Exchange& exchange) : exchange_(&exchange) {}
   ~Reply() override;
 
   void respond(std::uint16_t status, std::string_view content_type, std::string_view body,
@@ -71,19 +90,19 @@ class Reply final : public HttpReply {
   void start(std::uint16_t status, std::string_view content_type, const HttpHeaderList& headers) override;
   void write(std::string_view piece) override;
   void finish() override;
-  std::size_t unsent() const override { return connection_ != nullptr ? connection_->unsent() : 0; }
+  std::size_t unsent() const override { return exchange_ != nullptr ? exchange_->unsent() : 0; }
   void set_on_writable(std::function<void()> on_writable) override { on_writable_ = std::move(on_writable); }
   void set_on_gone(std::function<void()> on_gone) override { on_gone_ = std::move(on_gone); }
   bool gone() const override { return gone_; }
   void reset() override;
 
-  // For the connection.
+  // For the exchange.
   void on_sent() {
     if (on_writable_ && state_ == State::kStarted) on_writable_();
   }
-  void on_ended() { connection_ = nullptr; }
+  void on_ended() { exchange_ = nullptr; }
   void on_gone() {
-    connection_ = nullptr;
+    exchange_ = nullptr;
     gone_ = true;
     const std::function<void()> call = std::move(on_gone_);
     if (call) call();  // may destroy this
@@ -92,7 +111,7 @@ class Reply final : public HttpReply {
  private:
   enum class State { kOpen, kStarted, kEnded };
 
-  Connection* connection_;  // null: the exchange has ended
+  Exchange* exchange_;  // null: the exchange has ended
   State state_ = State::kOpen;
   bool gone_ = false;
   std::function<void()> on_writable_, on_gone_;
@@ -162,14 +181,30 @@ class Server final : public HttpServer, private net::ListenSocketEvents {
 Connection::Connection(Server& server, net::Loop& loop, std::unique_ptr<net::Socket> socket,
                        const HttpServerOptions& options)
     : server_(server), loop_(loop), options_(options) {
-  connection_ = make_h1_server_connection(loop, std::move(socket), *this, options.connection);
-}
-
-Connection::~Connection() {
-  if (reply_ != nullptr) reply_->on_gone();
+  connection_ = options.http2 ? make_server_connection(loop, std::move(socket), *this, options.connection)
+                              : make_h1_server_connection(loop, std::move(socket), *this, options.connection);
 }
 
 ServerStreamHandler* Connection::on_request(ServerStream& stream, End end) {
+  const auto idle = std::find_if(exchanges_.begin(), exchanges_.end(), [](const auto& e) { return !e->running(); });
+  Exchange* exchange = idle != exchanges_.end() ? idle->get() : nullptr;
+  if (exchange == nullptr) {
+    exchanges_.push_back(std::make_unique<Exchange>(server_, loop_, options_));
+    exchange = exchanges_.back().get();
+  }
+  exchange->begin(stream, end);
+  return exchange;
+}
+
+void Connection::on_connection_closed() { server_.on_closed(*this); }
+
+// ---- Exchange -------------------------------------------------------------------------------------------------------
+
+Exchange::~Exchange() {
+  if (reply_ != nullptr) reply_->on_gone();
+}
+
+void Exchange::begin(ServerStream& stream, End end) {
   stream_ = &stream;
   body_.clear();
   dispatched_ = false;
@@ -179,10 +214,9 @@ ServerStreamHandler* Connection::on_request(ServerStream& stream, End end) {
   } else {
     stream.consumed(0);  // the body is wanted: 100 Continue if the client waits for it
   }
-  return this;
 }
 
-void Connection::on_data(Buffer data, End end) {
+void Exchange::on_data(Buffer data, End end) {
   const std::size_t size = data.size();
   if (!dispatched_ && body_.size() + size > options_.body_bytes_max) {
     dispatched_ = true;
@@ -196,7 +230,7 @@ void Connection::on_data(Buffer data, End end) {
   if (end == End::kYes) dispatch();
 }
 
-void Connection::dispatch() {
+void Exchange::dispatch() {
   if (std::exchange(dispatched_, true)) return;
   const http::RequestHead& head = stream_->request();
   const std::size_t question = head.path.find('?');
@@ -213,24 +247,22 @@ void Connection::dispatch() {
   server_.handler()(request_, std::move(reply));
 }
 
-void Connection::on_reset(ResetReason) {
+void Exchange::on_reset(ResetReason) {
   stream_ = nullptr;
   if (Reply* reply = std::exchange(reply_, nullptr)) reply->on_gone();
 }
 
-void Connection::on_complete() {
+void Exchange::on_complete() {
   stream_ = nullptr;
   if (Reply* reply = std::exchange(reply_, nullptr)) reply->on_ended();
 }
 
-void Connection::on_sent(std::size_t bytes) {
+void Exchange::on_sent(std::size_t bytes) {
   unsent_ -= std::min(unsent_, bytes);
   if (unsent_ == 0 && reply_ != nullptr) reply_->on_sent();
 }
 
-void Connection::on_connection_closed() { server_.on_closed(*this); }
-
-void Connection::send_head(std::uint16_t status, std::string_view content_type, const HttpHeaderList& headers,
+void Exchange::send_head(std::uint16_t status, std::string_view content_type, const HttpHeaderList& headers,
                            const std::size_t* length, End end) {
   http::ResponseHead head;
   head.status = status;
@@ -248,7 +280,7 @@ void Connection::send_head(std::uint16_t status, std::string_view content_type, 
   stream_->send_headers(head, end);
 }
 
-void Connection::respond(std::uint16_t status, std::string_view content_type, std::string_view body,
+void Exchange::respond(std::uint16_t status, std::string_view content_type, std::string_view body,
                          const HttpHeaderList& headers) {
   const std::size_t length = body.size();
   const bool has_body = length > 0 && status != 204 && status != 304 && stream_->request().method != "HEAD";
@@ -259,11 +291,11 @@ void Connection::respond(std::uint16_t status, std::string_view content_type, st
   stream_->send_data(std::move(data), End::kYes);
 }
 
-void Connection::start(std::uint16_t status, std::string_view content_type, const HttpHeaderList& headers) {
+void Exchange::start(std::uint16_t status, std::string_view content_type, const HttpHeaderList& headers) {
   send_head(status, content_type, headers, nullptr, End::kNo);
 }
 
-void Connection::write(std::string_view piece) {
+void Exchange::write(std::string_view piece) {
   if (piece.empty() || stream_->request().method == "HEAD") return;
   unsent_ += piece.size();
   Buffer data;
@@ -271,9 +303,9 @@ void Connection::write(std::string_view piece) {
   stream_->send_data(std::move(data), End::kNo);
 }
 
-void Connection::finish() { stream_->send_data({}, End::kYes); }
+void Exchange::finish() { stream_->send_data({}, End::kYes); }
 
-void Connection::reset() {
+void Exchange::reset() {
   reply_ = nullptr;
   std::exchange(stream_, nullptr)->reset();
 }
@@ -281,42 +313,42 @@ void Connection::reset() {
 // ---- Reply ----------------------------------------------------------------------------------------------------------
 
 Reply::~Reply() {
-  if (connection_ == nullptr) return;
+  if (exchange_ == nullptr) return;
   if (state_ == State::kOpen) respond(500, "text/plain", "no answer\n", {});
   if (state_ == State::kStarted) {
     reset();
   } else {
-    connection_->on_reply_gone();
+    exchange_->on_reply_gone();
   }
 }
 
 void Reply::respond(std::uint16_t status, std::string_view content_type, std::string_view body,
                     const HttpHeaderList& headers) {
-  if (connection_ == nullptr || state_ != State::kOpen) return;
+  if (exchange_ == nullptr || state_ != State::kOpen) return;
   state_ = State::kEnded;
-  connection_->respond(status, content_type, body, headers);
+  exchange_->respond(status, content_type, body, headers);
 }
 
 void Reply::start(std::uint16_t status, std::string_view content_type, const HttpHeaderList& headers) {
-  if (connection_ == nullptr || state_ != State::kOpen) return;
+  if (exchange_ == nullptr || state_ != State::kOpen) return;
   state_ = State::kStarted;
-  connection_->start(status, content_type, headers);
+  exchange_->start(status, content_type, headers);
 }
 
 void Reply::write(std::string_view piece) {
-  if (connection_ != nullptr && state_ == State::kStarted) connection_->write(piece);
+  if (exchange_ != nullptr && state_ == State::kStarted) exchange_->write(piece);
 }
 
 void Reply::finish() {
-  if (connection_ == nullptr || state_ != State::kStarted) return;
+  if (exchange_ == nullptr || state_ != State::kStarted) return;
   state_ = State::kEnded;
-  connection_->finish();
+  exchange_->finish();
 }
 
 void Reply::reset() {
-  if (connection_ == nullptr || state_ == State::kEnded) return;
+  if (exchange_ == nullptr || state_ == State::kEnded) return;
   state_ = State::kEnded;
-  std::exchange(connection_, nullptr)->reset();
+  std::exchange(exchange_, nullptr)->reset();
 }
 
 }  // namespace

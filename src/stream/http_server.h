@@ -1,4 +1,4 @@
-// HttpServer: a small HTTP/1.1 server for the admin port and for workloads: one function gets each request with its whole
+// HttpServer: a small HTTP server for the admin port and for workloads: one function gets each request with its whole
 // body, and answers at once, later, or piece by piece.
 #pragma once
 
@@ -51,7 +51,7 @@ class HttpReply {
   // Called once when the client goes away before the end; may be null.
   virtual void set_on_gone(std::function<void()> on_gone) = 0;
   virtual bool gone() const = 0;
-  // Cuts the connection, before or in the middle of the answer (for `lateen echo --reset`).
+  // Cuts the connection (with HTTP/2 the stream), before or in the middle of the answer (for `lateen echo --reset`).
   virtual void reset() = 0;
 };
 
@@ -61,6 +61,7 @@ struct HttpServerOptions {
   std::size_t body_bytes_max = 16 * 1024 * 1024;   // larger: 413
   std::size_t connections_max = 1024;              // more wait in the kernel's queue
   std::string server_name;                         // Server field; empty: none
+  bool http2 = false;                              // also HTTP/2 with prior knowledge (h2c), on the same port
   net::ListenOptions listen = {};
   H1ServerOptions connection = {};
 };
