@@ -159,7 +159,7 @@ def churn(work, short):
         command = [sys.executable, str(HERE / "churn" / "churn.py"), "--adapter", "istio", "--dir", str(work / "churn"),
                    "--cmd", product, "--phase", ",".join(phases), "--updates", "100" if short else "1000", "--soak", "60",
                    "--out", str(out)]
-        suite = subprocess.Popen(command, start_new_session=True)
+        suite = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
         try:
             suite.wait(900)
         finally:
