@@ -84,9 +84,14 @@ constexpr std::string_view kObjectsBelow = "/lateen/objects/";
 void remove(const Request& request, Reply reply, Backend& backend) {
   auto key = key_from_path(std::string_view(request.path).substr(kObjectsBelow.size()));
   if (!key) return reply(error_response(key.error()));
-  backend.remove(*std::move(key), [reply](Result<ObjectOutcome> outcome) {
+  std::map<model::Key, admit::Standing> before;
+  for (const ObjectPage& page : backend.objects()) before.emplace(page.object->key(), page.status.standing);
+  backend.remove(*std::move(key), [reply, before = std::move(before), &backend](Result<ObjectOutcome> outcome) {
     if (!outcome) return reply(error_response(outcome.error()));
     ApplyOutcome one;
+    for (const ObjectPage& page : backend.objects())
+      if (const auto old = before.find(page.object->key()); old != before.end() && old->second != page.status.standing)
+        one.others.push_back({page.object->key(), "unchanged", {}, page.status});
     one.objects.push_back(*std::move(outcome));
     reply(json_response(apply_json(one)));
   });

@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <map>
 
 #include "cli/admin_client.h"
 #include "cli/commands.h"
@@ -62,14 +63,21 @@ void print_status(const text::Node& object, const std::string& path) {
   std::fprintf(stderr, "  %s\n", line.c_str());
 }
 
-// What the file did to objects that it does not name: a DestinationRule lets rules serve that waited for its subsets.
-void print_others(const text::Node& outcome, bool dry_run) {
+// What a change did to objects that it does not name, by "kind namespace/name": a DestinationRule lets rules serve that
+// waited for its subsets, and when it goes they wait again.
+using Others = std::map<std::string, std::string>;
+
+void add_others(const text::Node& outcome, Others& to) {
   const text::Node* others = outcome.find("others");
   if (others == nullptr) return;
   for (const text::Node& object : others->items) {
     const ObjectRow row = read_row(object);
-    std::fprintf(stderr, "%s/%s: %s %s\n", row.resource.c_str(), row.name.c_str(), dry_run ? "would be" : "now", status_text(row).c_str());
+    to[row.kind + " " + row.namespace_ + "/" + row.name] = row.resource + "/" + row.name + ": now " + status_text(row);
   }
+}
+
+void print_others(const Others& others, bool dry_run) {
+  for (const auto& [key, text] : others) std::fprintf(stderr, "%s%s\n", text.c_str(), dry_run ? " (dry run)" : "");
 }
 
 // Whether everything of the file was taken.
@@ -89,7 +97,9 @@ bool print_outcome(const text::Node& outcome, const NamedText& file, bool dry_ru
         std::fprintf(stderr, "Error: %s: %s\n", name.c_str(), reason.c_str());
       print_status(object, file.name);
     }
-  print_others(outcome, dry_run);
+  Others others;
+  add_others(outcome, others);
+  print_others(others, dry_run);
   for (const Diagnostic& diagnostic : read_diagnostics(outcome.find("diagnostics")))
     std::fprintf(stderr, "%s\n", to_string(diagnostic).c_str());
   if (const text::Node* ignored = outcome.find("ignored"))
@@ -116,7 +126,7 @@ Result<std::vector<model::Key>> keys_of_files(std::span<const std::string> paths
   return keys;
 }
 
-bool delete_one(const AdminClient& mesh, const model::Key& key, bool ignore_not_found) {
+bool delete_one(const AdminClient& mesh, const model::Key& key, bool ignore_not_found, Others& others) {
   const std::string path = "/lateen/objects/" + std::string(model::names(key.kind).plural) + "/" +
                            percent_encoded(key.namespace_) + "/" + percent_encoded(key.name);
   const auto answer = mesh.call_json("DELETE", path);
@@ -124,6 +134,9 @@ bool delete_one(const AdminClient& mesh, const model::Key& key, bool ignore_not_
     const text::Node* objects = answer->find("objects");
     const std::string resource = objects != nullptr && !objects->items.empty() ? text_of(objects->items.front(), "resource") : "";
     std::printf("%s \"%s\" deleted\n", resource.c_str(), key.name.c_str());
+    std::fflush(stdout);
+    add_others(*answer, others);
+    others.erase(model::to_string(key));
     return true;
   }
   if (answer.error().code == ErrorCode::kNotFound && answer.error().message.ends_with("not found")) {
@@ -186,7 +199,9 @@ int run_delete(Args args) {
     if (keys.empty()) return usage_error(kDeleteUsage, "NAME is missing");
   }
   const AdminClient mesh(flags->get("admin", ""));
-  for (const model::Key& key : keys) all_done &= delete_one(mesh, key, flags->has("ignore-not-found"));
+  Others others;
+  for (const model::Key& key : keys) all_done &= delete_one(mesh, key, flags->has("ignore-not-found"), others);
+  print_others(others, false);
   return all_done ? 0 : 1;
 }
 

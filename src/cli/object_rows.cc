@@ -86,7 +86,10 @@ Result<model::Kind> parse_kind_word(std::string_view word) {
     if (!names.short_name.empty()) known.push_back(names.short_name);
   }
   std::string message = "the mesh has no kind \"" + std::string(word) + "\"";
-  if (const auto near = text::closest(word, known)) message += "; did you mean " + std::string(*near) + "?";
+  static constexpr std::array<std::string_view, 8> kWorkloads{"deploy", "deployment", "deployments", "rs", "replicasets", "sts", "statefulsets", "daemonsets"};
+  if (std::find(kWorkloads.begin(), kWorkloads.end(), word) != kWorkloads.end())
+    message += "; its workloads are workloadentries (we)";
+  else if (const auto near = text::closest(word, known)) message += "; did you mean " + std::string(*near) + "?";
   return fail(ErrorCode::kInvalidConfig, std::move(message));
 }
 

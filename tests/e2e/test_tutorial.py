@@ -166,7 +166,11 @@ def test_exercise_3_all_time_out(shell, mesh):
 
 
 def test_everything_can_be_taken_away_again(shell):
-    shell("kubectl delete -f destinationrule.yaml -f fault-injection.yaml -f virtualservice-match.yaml -f virtualservice-split.yaml "
+    said = shell("kubectl delete -f destinationrule.yaml")
+    waits = r"reviews-resilience: now pending \(retries-timeouts\.yaml:17:9: waits for subset v1"
+    assert re.search(waits, said) and re.match("pending", status_of(shell, "vs", "reviews-resilience")), said
+    said = shell("kubectl delete -f fault-injection.yaml -f virtualservice-match.yaml -f virtualservice-split.yaml "
           "-f virtualservice-header-canary.yaml -f retries-timeouts.yaml")
+    assert re.fullmatch(r'(virtualservice\.networking\.istio\.io "[a-z-]+" deleted\n){5}', said), said
     assert "NotFound" in shell("kubectl get vs reviews-route", code=1)
     assert {version(shell) for _ in range(40)} == {"v1", "v2", "v3"}
