@@ -59,7 +59,7 @@ void print_status(const text::Node& object, const std::string& path) {
   std::string line = status_text(row);
   // Who owns its hosts says the warning that follows.
   if (row.standing == "NOT IN EFFECT" && row.kind == "VirtualService")
-    line = row.standing + "; to make this one the owner: lateen apply --takeover -f " + (path.empty() ? "-" : path);
+    line = row.standing + "; to make this one the owner: lateen apply --takeover -f " + (path == kStandardInput ? "-" : path);
   std::fprintf(stderr, "  %s\n", line.c_str());
 }
 

@@ -122,7 +122,7 @@ Result<std::vector<NamedText>> read_manifest_files(std::span<const std::string> 
   std::vector<NamedText> files;
   for (const std::string& path : paths) {
     if (path == "-") {
-      files.push_back({"", std::string((std::istreambuf_iterator<char>(std::cin)), std::istreambuf_iterator<char>())});
+      files.push_back({std::string(kStandardInput), std::string((std::istreambuf_iterator<char>(std::cin)), std::istreambuf_iterator<char>())});
       continue;
     }
     std::error_code error;

@@ -37,7 +37,9 @@ struct Wanted {
 Result<Wanted> parse_wanted(const std::vector<std::string>& words, const std::string& namespace_);
 Result<model::Kind> parse_kind_word(std::string_view word);
 
-// Files, folders (their *.yaml, *.yml, *.json; not below them) and "-" for standard input, with their text.
+// Files, folders (their *.yaml, *.yml, *.json; not below them) and "-" for standard input, with their text. Messages
+// call standard input so, to have a place for its lines.
+inline constexpr std::string_view kStandardInput = "stdin";
 struct NamedText {
   std::string name, text;
 };

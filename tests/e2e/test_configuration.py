@@ -123,6 +123,7 @@ def test_two_virtual_services_on_one_host_and_takeover(mesh):
     mesh.apply(to("v1", "first"))
     said = mesh.apply(to("v2", "second"))
     assert "NOT IN EFFECT" in said.stdout + said.stderr and "--takeover" in said.stdout + said.stderr
+    assert "VirtualService default/first (stdin:5:8)" in said.stderr and "stdin:5:16: warning LTN0107" in said.stderr, said.stderr
     assert versions_seen(mesh) == {"v1"}
     assert "NOT IN EFFECT" in mesh.run("get", "vs").stdout
     mesh.run("apply", "--takeover", "-f", "-", stdin=to("v2", "second"))
