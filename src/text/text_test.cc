@@ -8,6 +8,7 @@
 #include "text/json.h"
 #include "text/json_writer.h"
 #include "text/scalar.h"
+#include "text/utf8.h"
 #include "text/yaml.h"
 #include "text/yaml_writer.h"
 
@@ -170,6 +171,17 @@ TEST(Yaml, SyntaxErrorsNameTheirLine) {
     EXPECT_LE(origin.line, line + 3) << text;
     EXPECT_GE(origin.column, 1) << text;
   }
+}
+
+// Found by fuzzing: libfyaml never came back from this one.
+TEST(Yaml, RefusesWhatIsNotUtf8) {
+  for (std::string_view text : {"%\xfd\n", "a: \xc0\x80\n", "a: \xed\xa0\x80\n", "a: \xf4\x90\x80\x80\n", "a: \xe2\x82", "a: \xff\n"}) {
+    const YamlStream stream = read_yaml(text, "f.yaml");
+    ASSERT_EQ(stream.bad.size(), 1U);
+    EXPECT_EQ(stream.bad[0].error.message, "the file is not UTF-8 here");
+    EXPECT_EQ(stream.bad[0].error.origin.line, 1);
+  }
+  EXPECT_FALSE(find_invalid_utf8("a \xc3\xa9 \xe2\x82\xac \xf0\x9f\x8d\x89 \xed\x9f\xbf").has_value());
 }
 
 TEST(Yaml, BoundsAliasesDepthAndSize) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "text/scalar.h"
+#include "text/utf8.h"
 
 namespace lateen::text {
 
@@ -95,6 +96,8 @@ class DocumentReader {
     if (piece_.text.size() > limits_.max_document_bytes)
       return error_at(piece_.line, 1, ErrorCode::kOverLimit, "the document is larger than " + std::to_string(limits_.max_document_bytes) + " bytes");
     if (const auto zero = piece_.text.find('\0'); zero != std::string_view::npos) return error_at_offset(zero, "the file holds a NUL byte");
+    // Also because libfyaml 0.7.12 never comes back from such a byte in a directive ("%" FD LF).
+    if (const auto bad = find_invalid_utf8(piece_.text)) return error_at_offset(*bad, "the file is not UTF-8 here");
     if (parser_ == nullptr || fy_parser_set_string(parser_.get(), piece_.text.data(), piece_.text.size()) != 0)
       return error_at(piece_.line, 1, ErrorCode::kSystem, "the YAML reader could not be started");
     while (true) {
