@@ -43,7 +43,7 @@ fuzz() {
   for source in tests/fuzz/*_fuzz.cc; do
     name=$(basename "$source" .cc)
     mkdir -p "build/asan/corpus/$name"
-    "build/asan/$name" -max_total_time="${FUZZ_SECONDS:-20}" -rss_limit_mb=1024 -timeout=25 -max_len=16384 -print_final_stats=0 -verbosity=0 \
+    LSAN_OPTIONS=suppressions=$root/tests/fuzz/leaks.txt "build/asan/$name" -artifact_prefix=build/asan/ -max_total_time="${FUZZ_SECONDS:-20}" -rss_limit_mb=1024 -timeout=25 -max_len=16384 -print_final_stats=0 -verbosity=0 \
       "build/asan/corpus/$name" $( [ -d "tests/fuzz/corpus/$name" ] && echo "tests/fuzz/corpus/$name") || return 1
   done
 }
