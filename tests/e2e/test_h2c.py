@@ -6,8 +6,8 @@ import subprocess
 from mesh import until
 
 
-def curl(*arguments):
-    done = subprocess.run(["curl", "-s", "--max-time", "10", *arguments], capture_output=True, text=True)
+def curl(*arguments, stdin=""):
+    done = subprocess.run(["curl", "-s", "--max-time", "10", *arguments], input=stdin, capture_output=True, text=True)
     assert done.returncode == 0, (done.returncode, done.stderr)
     return done.stdout
 
@@ -27,7 +27,8 @@ def test_echo_speaks_h2c_and_http1_on_one_port(mesh):
     mesh.echo("web", "v1", "--header", "x-kind: echo")
     address = workload_address(mesh, "web")
     for option, version in (("--http2-prior-knowledge", "2"), ("--http1.1", "1.1")):
-        out = curl(option, "-w", "%{http_version} %{response_code} %header{x-kind}", f"http://{address}/a?b=c", "-H", "x-test: t", "-d", "x" * 300_000)
+        out = curl(option, "-w", "%{http_version} %{response_code} %header{x-kind}", f"http://{address}/a?b=c", "-H", "x-test: t",
+                   "--data-binary", "@-", stdin="x" * 300_000)
         body, facts = out.rsplit("\n", 1)
         answer = json.loads(body)
         assert facts == f"{version} 200 echo"
