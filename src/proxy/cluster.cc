@@ -106,8 +106,6 @@ constexpr NamedCounter kCounters[] = {
     {"upstream_cx_connect_timeout", &ClusterSlot::upstream_cx_connect_timeout},
     {"upstream_cx_overflow", &ClusterSlot::upstream_cx_overflow},
     {"upstream_cx_none_healthy", &ClusterSlot::upstream_cx_none_healthy},
-    {"upstream_cx_tx_bytes_total", &ClusterSlot::upstream_cx_tx_bytes_total},
-    {"upstream_cx_rx_bytes_total", &ClusterSlot::upstream_cx_rx_bytes_total},
     {"upstream_rq_total", &ClusterSlot::upstream_rq_total},
     {"upstream_rq_completed", &ClusterSlot::upstream_rq_completed},
     {"upstream_rq_timeout", &ClusterSlot::upstream_rq_timeout},

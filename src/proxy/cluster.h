@@ -32,7 +32,6 @@ struct alignas(64) ClusterSlot {
   OwnedCounter<std::uint64_t> upstream_rq_retry_limit_exceeded, upstream_rq_rx_reset, upstream_rq_tx_reset;
   OwnedCounter<std::uint64_t> upstream_cx_none_healthy;
   OwnedCounter<std::uint64_t> upstream_rq_1xx, upstream_rq_2xx, upstream_rq_3xx, upstream_rq_4xx, upstream_rq_5xx;
-  OwnedCounter<std::uint64_t> upstream_cx_tx_bytes_total, upstream_cx_rx_bytes_total;
 };
 
 class Cluster {

@@ -151,7 +151,7 @@ class ForwardProxyConnection final : public Connection, private stream::ServerSt
     }
     waiting_ = true;
     const std::uint64_t turn = ++turn_;
-    worker_.view_lookup().find_view(worker_.index(), *identity,
+    worker_.control().find_view(worker_.index(), *identity,
                                     [this, turn, identity = *identity, alive = std::weak_ptr<const int>(alive_)](Result<ViewId> view) {
                                       if (!alive.expired()) on_view(turn, identity, std::move(view));
                                     });
@@ -182,7 +182,7 @@ class ForwardProxyConnection final : public Connection, private stream::ServerSt
     head.absolute_form = false;
     RequestOrigin origin = site_.origin();
     client_.describe(origin);
-    origin.destination = destination_.family == net::Address::Family::kNone ? nullptr : &destination_;
+    origin.destination = &destination_;
     held_->hand_on(requests_.begin(worker_, held_->stream(), held_->end(), std::move(origin)));
   }
 

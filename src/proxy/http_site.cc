@@ -33,7 +33,7 @@ bool HttpSite::set(Worker& worker, WorkerView& of, std::shared_ptr<const runtime
 bool HttpSite::refresh(Worker& worker, const ConnectionTraits& traits) {
   if (view_version == view->version()) return true;
   if (set(worker, *view, view->listener(listener->name), traits)) return true;
-  table = view->route_table(settings->route_table);
+  table = view->route_table(settings->route_table);   // set() has noted the version
   return false;
 }
 
@@ -42,7 +42,7 @@ RequestOrigin HttpSite::origin() const {
   origin.view = view;
   origin.outbound = listener->outbound;
   origin.settings = settings;
-  origin.table = table;
+  if (table != nullptr) origin.table = *table;
   origin.counters = counters;
   origin.log_format = log_format;
   return origin;

@@ -21,7 +21,8 @@ struct HttpSite {
   std::uint64_t view_version = 0;                       // of which this is what was found
   std::shared_ptr<const runtime::Listener> listener;    // pins what `settings` points into
   const runtime::HttpConnectionSettings* settings = nullptr;
-  std::shared_ptr<const runtime::RouteTable> table;     // null: none of that name
+  // In the view's snapshot; null: none of that name. A connection that waits pins no routes.
+  const std::shared_ptr<const runtime::RouteTable>* table = nullptr;
   ListenerSlot* counters = nullptr;
   const AccessLogFormat* log_format = nullptr;
 

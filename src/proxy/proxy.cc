@@ -15,6 +15,8 @@
 namespace lateen::proxy {
 namespace {
 
+// Names outside the mesh that are asked for at the same time.
+constexpr std::size_t kQueriesMax = 1024;
 constexpr std::uint64_t kWorkerSeedStride = 0x9e3779b97f4a7c15ULL;
 
 class ThreadRunner final : public WorkerRunner {
@@ -27,7 +29,7 @@ class ThreadRunner final : public WorkerRunner {
   std::unique_ptr<net::LoopThread> thread_;
 };
 
-class WorkerProxy final : public Proxy, private ViewLookup {
+class WorkerProxy final : public Proxy, private ControlQuestions {
  public:
   WorkerProxy(const Options& options, net::Loop& control_loop, std::vector<std::unique_ptr<WorkerRunner>> runners,
               std::unique_ptr<net::Resolver> resolver)
@@ -49,7 +51,7 @@ class WorkerProxy final : public Proxy, private ViewLookup {
       LATEEN_TRY(log_, AccessLog::open(options_.access_log, workers_count(), std::move(wake)));
       arm_log_flush();
     }
-    const WorkerShared shared{.metrics = &metrics_, .access_log = log_.get(), .views = this};
+    const WorkerShared shared{.metrics = &metrics_, .access_log = log_.get(), .control = this};
     const std::uint64_t seed = options_.seed != 0 ? options_.seed : control_.random();
     workers_.resize(runners_.size());
     for (unsigned index = 0; index < runners_.size(); ++index) {
@@ -180,6 +182,20 @@ class WorkerProxy final : public Proxy, private ViewLookup {
     });
   }
 
+  void find_address(unsigned worker, std::string name, std::function<void(Result<net::Address>)> done) override {
+    post_to_control([this, worker, name = std::move(name), done = std::move(done)] {
+      const std::uint64_t number = ++questions_;
+      auto answer = [this, worker, number, done](Result<net::Resolved> resolved) {
+        Result<net::Address> address = fail(ErrorCode::kNotFound, "no such name");
+        if (resolved) address = resolved->addresses.front();
+        runners_[worker]->loop().mailbox().post([done, address = std::move(address)] { done(address); });
+        queries_.erase(number);
+      };
+      if (resolver_ == nullptr || queries_.size() >= kQueriesMax) return answer(fail(ErrorCode::kOverLimit, "too many names"));
+      queries_[number] = resolver_->resolve(name, net::DnsFamily::kAll, std::move(answer));
+    });
+  }
+
   // Clusters of names are kept by DnsCluster; those that have gone, or are no longer by name, end here.
   void resolve_names(ViewId view, const runtime::Snapshot& snapshot) {
     if (resolver_ == nullptr) return;
@@ -251,6 +267,8 @@ class WorkerProxy final : public Proxy, private ViewLookup {
   std::vector<std::unique_ptr<ViewState>> views_;
   std::unique_ptr<net::Resolver> resolver_;
   std::map<ViewId, std::map<runtime::ClusterId, std::unique_ptr<DnsCluster>>> dns_clusters_;
+  std::map<std::uint64_t, std::unique_ptr<net::DnsQuery>> queries_;   // of find_address
+  std::uint64_t questions_ = 0;
   std::vector<std::unique_ptr<Worker>> workers_;
   ResolveView resolve_view_;
   net::Timer tick_, log_timer_, grace_;

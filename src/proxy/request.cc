@@ -1,7 +1,5 @@
 #include "proxy/request.h"
 
-#include <array>
-
 #include "base/result.h"
 
 namespace lateen::proxy {
@@ -36,7 +34,7 @@ void Request::begin(stream::ServerStream& server, End end, RequestOrigin origin)
 
   RequestContext context;
   context.settings = origin_.settings;
-  context.table = origin_.table;
+  context.table = std::move(origin_.table);
   context.outbound = origin_.outbound;
   context.connection = origin_.connection;
   context.downstream_address = origin_.remote_text;
@@ -85,25 +83,38 @@ void Request::start_try() {
   }
   const runtime::Cluster& policy = *machine_.policy();
   if (!policy.unsupported.empty()) return machine_.on_try_failed(TryFailure::kUnsupportedCluster);
-  WorkerHost* host = nullptr;
-  if (policy.discovery == runtime::Cluster::Discovery::kOriginalDestination) {
-    if (origin_.destination != nullptr) host = cluster_->original_destination(*origin_.destination);
-  } else {
-    std::array<const WorkerHost*, 64> tried{};
-    std::size_t count = 0;
-    for (const HostPin& pin : tried_) {
-      if (count < tried.size()) tried[count++] = pin.get();
-    }
-    host = cluster_->pick({tried.data(), count}, machine_.retry().host_selection_attempts());
+  if (policy.discovery == runtime::Cluster::Discovery::kOriginalDestination) return start_original_destination();
+  // The host of the last try joins those to be avoided only now: most requests have but one try.
+  if (machine_.tries() > 1 && machine_.retry().avoids_previous_hosts() && try_.host() != nullptr) {
+    try_.host()->retain();
+    tried_.emplace_back(try_.host());
   }
+  start_on(cluster_->pick(tried_, machine_.retry().host_selection_attempts()));
+}
+
+void Request::start_original_destination() {
+  const net::Address* to = origin_.destination;
+  if (to == nullptr || to->port == 0 || home_.listens_at(*to)) return start_on(nullptr);
+  if (to->family != net::Address::Family::kNone) return start_on(cluster_->original_destination(*to));
+  home_.find_address(to->host, [this, turn = turn_, alive = std::weak_ptr<const int>(alive_)](Result<net::Address> found) {
+    if (alive.expired() || turn != turn_) return;
+    WorkerHost* host = nullptr;
+    if (found) {
+      found->port = origin_.destination->port;
+      if (!home_.listens_at(*found)) host = cluster_->original_destination(*found);
+    }
+    running_ = true;   // what comes of it is carried out below, not from inside the pool
+    start_on(host);
+    running_ = false;
+    run();
+  });
+}
+
+void Request::start_on(WorkerHost* host) {
   if (host == nullptr) return machine_.on_try_failed(TryFailure::kNoHealthyHost);
   machine_.on_host_selected();
-  if (machine_.retry().avoids_previous_hosts()) {
-    host->retain();
-    tried_.emplace_back(host);
-  }
   if (machine_.tries() > 1) body_.rewind();
-  head_sent_ = end_sent_ = false;
+  head_sent_ = end_sent_ = upstream_ended_ = false;
   try_.start(HostPin(host));
 }
 
@@ -130,7 +141,9 @@ void Request::send_body() {
 }
 
 void Request::end_try() {
+  if (try_.stream() != nullptr && !upstream_ended_) cluster_->slot().upstream_rq_tx_reset.add();
   try_.end();
+  ++turn_;
   head_sent_ = end_sent_ = false;
   if (!machine_.response_started() || server_ == nullptr) return;
   // No other try will want the rest of the body.
@@ -253,6 +266,7 @@ void Request::on_upstream_headers(http::ResponseHead& head, End end) {
   LATEEN_CHECK(!running_);   // `head` must be sent before this function returns
   response_ = &head;
   response_end_ = end;
+  upstream_ended_ = end == End::kYes;
   machine_.on_response(head, end == End::kYes, home_.date(), home_.loop().now(), home_.random());
   run();
 }
@@ -261,11 +275,13 @@ void Request::on_upstream_data(stream::Buffer data, End end) {
   bytes_sent_ += data.size();
   machine_.on_response_data(home_.loop().now());
   if (server_ != nullptr) server_->send_data(std::move(data), end);
+  upstream_ended_ = end == End::kYes;
   if (end == End::kYes) machine_.on_response_ended();
   run();
 }
 
 void Request::on_upstream_trailers(const http::HeaderMap& trailers) {
+  upstream_ended_ = true;
   machine_.on_response_trailers(trailers);
   if (server_ != nullptr) server_->send_trailers(trailers);
   machine_.on_response_ended();
@@ -279,6 +295,7 @@ void Request::on_upstream_sent(std::size_t bytes) {
 }
 
 void Request::on_upstream_reset(ResetReason reason, bool bytes_sent, std::string_view detail) {
+  upstream_ended_ = true;
   machine_.on_upstream_reset(reason, bytes_sent, detail, home_.loop().now(), home_.random());
   run();
 }
@@ -353,15 +370,15 @@ void Request::finish() {
 }
 
 void Request::abandon() {
-  if (server_ == nullptr) return;
   machine_.on_client_gone(false);
-  finish();
+  if (server_ != nullptr) finish();
   run();
 }
 
 void Request::recycle() {
   // What the machine still wants concerns a client that has gone, except letting go of the upstream.
   try_.forget();
+  ++turn_;
   tried_.clear();
   timer_.cancel();
   timer_at_ = Deadlines::kNever;

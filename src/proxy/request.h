@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,7 +43,8 @@ struct RequestOrigin {
   std::shared_ptr<const runtime::RouteTable> table;
   ConnectionFacts connection;
   std::string_view remote_text, local_text;       // with ports
-  const net::Address* destination = nullptr;      // where the client meant to go: for original-destination clusters
+  // Where the client meant to go, for original-destination clusters. Family kNone: a name that is yet to be resolved.
+  const net::Address* destination = nullptr;
   std::string_view server_name;                   // SNI
   ListenerSlot* counters = nullptr;
   const AccessLogFormat* log_format = nullptr;    // null: not logged
@@ -68,8 +70,6 @@ class Request final : public stream::ServerStreamHandler, private UpstreamTryEve
   void on_complete() override;
 
  private:
-  friend class RequestHome;
-
   void on_upstream_ready() override;
   void on_upstream_informational(http::ResponseHead& head) override;
   void on_upstream_headers(http::ResponseHead& head, stream::End end) override;
@@ -81,6 +81,8 @@ class Request final : public stream::ServerStreamHandler, private UpstreamTryEve
   void run();                          // carries out what the machine wants, until it wants nothing
   void carry_out(const Action& action);
   void start_try();
+  void start_original_destination();
+  void start_on(WorkerHost* retained);
   void send_request();
   void send_body();                    // what has arrived and not been sent
   void end_try();
@@ -112,6 +114,9 @@ class Request final : public stream::ServerStreamHandler, private UpstreamTryEve
   std::uint64_t bytes_received_ = 0, bytes_sent_ = 0;
   bool head_sent_ = false;                   // of the current try
   bool end_sent_ = false;                    // of the current try
+  bool upstream_ended_ = false;              // the current try needs no reset
+  std::uint64_t turn_ = 0;                   // of the try: answers to earlier ones come too late
+  const std::shared_ptr<const int> alive_ = std::make_shared<const int>(0);
   bool running_ = false;
   bool finished_ = false;
   bool retry_counted_ = false;               // among the active ones
@@ -125,6 +130,10 @@ class RequestHome {
   virtual net::Loop& loop() = 0;
   virtual Random& random() = 0;
   virtual std::string_view date() = 0;        // of now, as in the Date field
+  // Whether a connection to `address` would come back to this process.
+  virtual bool listens_at(const net::Address& address) const = 0;
+  // An address of a name outside the mesh; its port is 0. `done` is called later.
+  virtual void find_address(const std::string& name, std::function<void(Result<net::Address>)> done) = 0;
   virtual void on_request_end(const RequestRecord& record, const RequestOrigin& origin) = 0;
   virtual void give_back(Request& request) = 0;
 };

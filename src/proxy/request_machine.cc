@@ -56,7 +56,7 @@ void RequestMachine::reset() {
   policy_.reset();
   retry_.begin(nullptr);
   deadlines_.clear_all();
-  reply_ = LocalReply();
+  if (!reply_.details.empty()) reply_ = LocalReply();
   request_ended_at_.reset();
   idle_timeout_ = route_timeout_ = Duration{};
   try_timeout_.reset();
@@ -66,7 +66,7 @@ void RequestMachine::reset() {
   flags_ = 0;
   details_.clear();
   transport_failure_.clear();
-  original_path_.clear();
+  original_path_ = {};
   upstream_service_time_ = Duration{-1};
   grpc_status_ = -1;
   actions_first_ = actions_count_ = 0;

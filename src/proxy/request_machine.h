@@ -178,7 +178,8 @@ class RequestMachine {
   std::uint16_t status_ = 0;
   std::uint32_t flags_ = 0;
   std::string details_, transport_failure_;
-  std::string original_path_, path_storage_, rewritten_path_, authority_storage_;
+  std::string_view original_path_;                      // as it arrived; the stream keeps those bytes
+  std::string path_storage_, rewritten_path_, authority_storage_;
   Duration upstream_service_time_{-1};
   std::int32_t grpc_status_ = -1;
 

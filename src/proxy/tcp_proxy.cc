@@ -75,12 +75,20 @@ class TcpProxyConnection final : public Connection {
 
   void connect() {
     ++attempts_;
-    WorkerHost* host = nullptr;
-    if (policy_->discovery == runtime::Cluster::Discovery::kOriginalDestination) {
-      host = cluster_->original_destination(arrival_.destination);
-    } else {
-      host = cluster_->pick({}, 1);
-    }
+    if (policy_->discovery != runtime::Cluster::Discovery::kOriginalDestination) return connect_to(cluster_->pick({}, 1));
+    const net::Address& to = arrival_.destination;
+    // What was dialled may be ourselves: going on would never end.
+    if (to.port == 0 || worker_.listens_at(to)) return connect_to(nullptr);
+    if (to.family != net::Address::Family::kNone) return connect_to(cluster_->original_destination(to));
+    worker_.find_address(to.host, [this, alive = std::weak_ptr<const int>(alive_)](Result<net::Address> found) {
+      if (alive.expired() || finished_) return;
+      if (!found) return connect_to(nullptr);
+      found->port = arrival_.destination.port;
+      connect_to(worker_.listens_at(*found) ? nullptr : cluster_->original_destination(*found));
+    });
+  }
+
+  void connect_to(WorkerHost* host) {
     if (host == nullptr) {
       flags_ |= kNoHealthyUpstream;
       return finish();
@@ -217,6 +225,7 @@ class TcpProxyConnection final : public Connection {
   Time moved_at_{};
   std::uint32_t attempts_ = 0;
   std::uint32_t flags_ = 0;
+  const std::shared_ptr<const int> alive_ = std::make_shared<const int>(0);
   bool connection_counted_ = false, relaying_ = false, opened_ = false, finished_ = false, reset_both_ = false;
 };
 

@@ -1,6 +1,7 @@
 #include "proxy/worker.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "proxy/arrivals.h"
 
@@ -11,7 +12,11 @@ class Worker::AcceptPoint final : public net::ListenSocketEvents {
  public:
   AcceptPoint(Worker& worker, ListenSpec spec, std::uint64_t group) : worker_(worker), spec_(std::move(spec)), group_(group) {}
 
-  void take(std::unique_ptr<net::ListenSocket> socket) { socket_ = std::move(socket); }
+  void take(std::unique_ptr<net::ListenSocket> socket) {
+    socket_ = std::move(socket);
+    address_ = socket_->local_address();
+  }
+  const net::Address& address() const { return address_; }
   net::ListenSocket& socket() const { return *socket_; }
   std::uint64_t group() const { return group_; }
   void on_accept(std::unique_ptr<net::Socket> socket) override { admit_socket(worker_, std::move(socket), spec_, group_); }
@@ -21,6 +26,7 @@ class Worker::AcceptPoint final : public net::ListenSocketEvents {
   const ListenSpec spec_;
   const std::uint64_t group_;
   std::unique_ptr<net::ListenSocket> socket_;
+  net::Address address_;
 };
 
 Worker::Worker(net::Loop& loop, unsigned index, std::uint64_t seed, const WorkerShared& shared)
@@ -45,7 +51,7 @@ Result<net::Address> Worker::listen(const std::string& name, const net::Address&
   auto point = std::make_unique<AcceptPoint>(*this, spec, ++groups_);
   LATEEN_TRY(std::unique_ptr<net::ListenSocket> socket, loop_.listen(at, options, *point));
   point->take(std::move(socket));
-  const net::Address bound = point->socket().local_address();
+  const net::Address bound = point->address();
   accept_points_[name] = std::move(point);
   return bound;
 }
@@ -101,7 +107,13 @@ void Worker::close(Connection& connection) {
 
 void Worker::sweep() {
   for (Connection* connection : std::exchange(closing_, {})) connections_.erase(connection);
+  trim_requests();
   note_if_drained();
+}
+
+bool Worker::listens_at(const net::Address& address) const {
+  return std::any_of(accept_points_.begin(), accept_points_.end(),
+                     [&](const auto& entry) { return entry.second->address() == address; });
 }
 
 Request& Worker::take_request() {
@@ -114,8 +126,19 @@ Request& Worker::take_request() {
   return request;
 }
 
-// Requests above the bound stay in memory only as long as a peak of concurrent requests lasts.
-void Worker::give_back(Request& request) { spare_requests_.push_back(&request); }
+void Worker::give_back(Request& request) {
+  spare_requests_.push_back(&request);
+  // Not here: the request is still in one of its own functions.
+  if (spare_requests_.size() > 2 * kSpareRequestsMax) loop_.arm<&Worker::sweep>(sweep_, Duration::zero(), this);
+}
+
+// After a peak of concurrent requests their memory goes back.
+void Worker::trim_requests() {
+  if (spare_requests_.size() <= 2 * kSpareRequestsMax) return;
+  const std::unordered_set<const Request*> unwanted(spare_requests_.begin() + kSpareRequestsMax, spare_requests_.end());
+  spare_requests_.resize(kSpareRequestsMax);
+  std::erase_if(requests_, [&](const std::unique_ptr<Request>& request) { return unwanted.contains(request.get()); });
+}
 
 std::string_view Worker::date() {
   const WallTime now = loop_.wall_now();

@@ -23,23 +23,26 @@
 
 namespace lateen::proxy {
 
-// Asks the control thread which view an identity is. `done` is called on the asking worker's thread; a null view: none.
-class ViewLookup {
+// Questions of workers to the control thread. `done` is called on the asking worker's thread.
+class ControlQuestions {
  public:
-  virtual ~ViewLookup() = default;
+  virtual ~ControlQuestions() = default;
+  // Which view an identity is.
   virtual void find_view(unsigned worker, std::string identity, std::function<void(Result<ViewId>)> done) = 0;
+  // An address of a name that the mesh does not know; its port is 0.
+  virtual void find_address(unsigned worker, std::string name, std::function<void(Result<net::Address>)> done) = 0;
 };
 
 // What the workers of a process share. Outlives them.
 struct WorkerShared {
   Metrics* metrics = nullptr;
   AccessLog* access_log = nullptr;          // null: off
-  ViewLookup* views = nullptr;
+  ControlQuestions* control = nullptr;
 };
 
 class Worker final : public RequestHome {
  public:
-  // Finished requests that are kept for use again.
+  // Finished requests that are kept for use again; up to twice as many until they are trimmed.
   static constexpr std::size_t kSpareRequestsMax = 256;
 
   // `loop` and `shared` must outlive the worker. Destroyed on the loop's thread, outside its callbacks.
@@ -64,7 +67,7 @@ class Worker final : public RequestHome {
   void close(Connection& connection);
   Request& take_request();
   WorkerMetrics& metrics() { return shared_.metrics->worker(index_); }
-  ViewLookup& view_lookup() { return *shared_.views; }
+  ControlQuestions& control() { return *shared_.control; }
   unsigned index() const { return index_; }
   // The compiled form of a log format; null: the log is off, or there is no format.
   const AccessLogFormat* log_format(const std::optional<std::string>& format);
@@ -73,6 +76,10 @@ class Worker final : public RequestHome {
   net::Loop& loop() override { return loop_; }
   Random& random() override { return random_; }
   std::string_view date() override;
+  bool listens_at(const net::Address& address) const override;
+  void find_address(const std::string& name, std::function<void(Result<net::Address>)> done) override {
+    shared_.control->find_address(index_, name, std::move(done));
+  }
   void on_request_end(const RequestRecord& record, const RequestOrigin& origin) override;
   void give_back(Request& request) override;
 
@@ -81,6 +88,7 @@ class Worker final : public RequestHome {
 
   std::uint64_t group_of(const std::string& name);
   void sweep();
+  void trim_requests();
   void note_if_drained();
 
   net::Loop& loop_;

@@ -149,7 +149,7 @@ void WorkerCluster::sweep() {
   for (WorkerHost* host : unused) delete host;
 }
 
-WorkerHost* WorkerCluster::pick(std::span<const WorkerHost* const> tried, std::uint32_t attempts) {
+WorkerHost* WorkerCluster::pick(std::span<const HostPin> tried, std::uint32_t attempts) {
   refresh();
   WorkerHost* host = nullptr;
   for (std::uint32_t attempt = 0; attempt < std::max(1U, attempts); ++attempt) {
@@ -159,7 +159,7 @@ WorkerHost* WorkerCluster::pick(std::span<const WorkerHost* const> tried, std::u
       return nullptr;
     }
     host = hosts_[*index];
-    if (std::find(tried.begin(), tried.end(), host) == tried.end()) break;
+    if (std::none_of(tried.begin(), tried.end(), [&](const HostPin& pin) { return pin.get() == host; })) break;
   }
   host->retain();
   return host;

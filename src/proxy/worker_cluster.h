@@ -60,6 +60,31 @@ class WorkerHost final : private stream::ConnectionAdmission {
   bool left_ = false;
 };
 
+// A retained host.
+class HostPin {
+ public:
+  HostPin() = default;
+  explicit HostPin(WorkerHost* retained) : host_(retained) {}
+  HostPin(HostPin&& other) noexcept : host_(std::exchange(other.host_, nullptr)) {}
+  HostPin& operator=(HostPin&& other) noexcept {
+    std::swap(host_, other.host_);
+    return *this;
+  }
+  HostPin(const HostPin&) = delete;
+  HostPin& operator=(const HostPin&) = delete;
+  ~HostPin() { reset(); }
+
+  void reset() {
+    if (host_ != nullptr) std::exchange(host_, nullptr)->release();
+  }
+  WorkerHost* get() const { return host_; }
+  WorkerHost* operator->() const { return host_; }
+  explicit operator bool() const { return host_ != nullptr; }
+
+ private:
+  WorkerHost* host_ = nullptr;
+};
+
 class WorkerCluster {
  public:
   // Hosts that were reached by their original destination and are kept for their idle connections.
@@ -79,7 +104,7 @@ class WorkerCluster {
 
   // A host for one try, retained by the caller; null: none is healthy. Hosts of `tried` are avoided: up to `attempts`
   // draws, the last one stands (Envoy's previous_hosts).
-  WorkerHost* pick(std::span<const WorkerHost* const> tried, std::uint32_t attempts);
+  WorkerHost* pick(std::span<const HostPin> tried, std::uint32_t attempts);
   // The host at `address`, for original-destination clusters; retained by the caller.
   WorkerHost* original_destination(const net::Address& address);
   // Whether no connection at all is open: then one more may always be opened.
@@ -111,31 +136,6 @@ class WorkerCluster {
   std::vector<WorkerHost*> leaving_;                     // still have connections or tries
   net::Timer sweep_;
   LoadBalancer balancer_;
-};
-
-// A retained host.
-class HostPin {
- public:
-  HostPin() = default;
-  explicit HostPin(WorkerHost* retained) : host_(retained) {}
-  HostPin(HostPin&& other) noexcept : host_(std::exchange(other.host_, nullptr)) {}
-  HostPin& operator=(HostPin&& other) noexcept {
-    std::swap(host_, other.host_);
-    return *this;
-  }
-  HostPin(const HostPin&) = delete;
-  HostPin& operator=(const HostPin&) = delete;
-  ~HostPin() { reset(); }
-
-  void reset() {
-    if (host_ != nullptr) std::exchange(host_, nullptr)->release();
-  }
-  WorkerHost* get() const { return host_; }
-  WorkerHost* operator->() const { return host_; }
-  explicit operator bool() const { return host_ != nullptr; }
-
- private:
-  WorkerHost* host_ = nullptr;
 };
 
 }  // namespace lateen::proxy

@@ -40,10 +40,11 @@ class WorkerView {
     if (clusters_[id] == nullptr) clusters_[id] = std::make_unique<WorkerCluster>(loop_, *(*table_)[id], worker_, random_);
     return clusters_[id].get();
   }
-  std::shared_ptr<const runtime::RouteTable> route_table(std::string_view name) const {
+  // Null: there is none. The pointer is good until the next adoption.
+  const std::shared_ptr<const runtime::RouteTable>* route_table(std::string_view name) const {
     if (snapshot_ == nullptr) return nullptr;
     const auto found = snapshot_->route_tables.find(name);
-    return found == snapshot_->route_tables.end() ? nullptr : found->second;
+    return found == snapshot_->route_tables.end() ? nullptr : &found->second;
   }
   std::shared_ptr<const runtime::Listener> listener(std::string_view name) const {
     if (snapshot_ == nullptr) return nullptr;

@@ -1,0 +1,442 @@
+// The life of a request as events and actions, without any stream.
+#include "proxy/request_machine.h"
+
+#include <gtest/gtest.h>
+
+#include "proxy/request_record.h"
+#include "testing/snapshot_builder.h"
+
+namespace lateen::proxy {
+namespace {
+
+using namespace std::chrono_literals;
+using Kind = Action::Kind;
+using State = RequestMachine::State;
+using stream::ResetReason;
+
+struct Fixture : ::testing::Test {
+  Fixture() {
+    head.method = "GET";
+    head.scheme = "http";
+    head.authority = "reviews:9080";
+    head.path = "/";
+  }
+  runtime::Forward& forward() { return std::get<runtime::Forward>(route.action); }
+  runtime::RetryPolicy& retry() { return forward().retry ? *forward().retry : forward().retry.emplace(); }
+
+  void start(bool ended = true) {
+    builder.cluster("up");
+    builder.routes({route});
+    snapshot = builder.build();
+    settings = builder.http();
+    RequestContext context;
+    context.settings = &settings;
+    context.table = snapshot->route_tables.at("routes");
+    context.connection.remote_ip = "10.0.0.9";
+    machine.start(std::move(context), head, ended, now, random);
+  }
+  // start() and a stream.
+  void open(bool ended = true) {
+    start(ended);
+    EXPECT_EQ(actions(), "start-try");
+    machine.on_cluster(snapshot->clusters[0], retries);
+    machine.on_host_selected();
+    machine.on_try_opened(now);
+    EXPECT_EQ(actions(), "send");
+  }
+  void reopen() {
+    EXPECT_EQ(actions(), "start-try");
+    machine.on_host_selected();
+    machine.on_try_opened(now);
+    EXPECT_EQ(actions(), "send");
+  }
+  void respond(std::uint16_t status, bool ended = true) {
+    response = http::ResponseHead();
+    response.status = status;
+    machine.on_response(response, ended, "Sun, 06 Nov 1994 08:49:37 GMT", now, random);
+  }
+  void reset(ResetReason reason, bool sent = true, std::string_view detail = "") {
+    machine.on_upstream_reset(reason, sent, detail, now, random);
+  }
+  // Lets time pass up to the next deadline.
+  void wake() {
+    ASSERT_NE(machine.deadline(), Deadlines::kNever);
+    now = machine.deadline();
+    machine.on_deadline(now, random);
+  }
+  // What the machine wants, in words.
+  std::string actions() {
+    std::string out;
+    while (const std::optional<Action> action = machine.next_action()) {
+      const char* const names[] = {"start-try", "send", "end-try", "report", "respond", "reply", "cut"};
+      if (!out.empty()) out += ' ';
+      out += names[static_cast<int>(action->kind)];
+      if (action->kind == Kind::kReport) out += std::to_string(action->status);
+    }
+    return out;
+  }
+  std::string reply() const { return std::to_string(machine.local_reply().status) + " " + machine.local_reply().body; }
+
+  testing::SnapshotBuilder builder;
+  runtime::Route route = builder.forward({"up"});
+  std::shared_ptr<const runtime::Snapshot> snapshot;
+  runtime::HttpConnectionSettings settings;
+  http::RequestHead head;
+  http::ResponseHead response;
+  Limit retries;
+  RequestMachine machine;
+  Random random{1};
+  Time now{1h};
+};
+
+struct RequestMachineTest : Fixture {};
+
+TEST_F(RequestMachineTest, OneGoodTry) {
+  open();
+  now += 12ms;
+  respond(200);
+  EXPECT_EQ(actions(), "report200 respond end-try");
+  EXPECT_EQ(machine.state(), State::kDone);
+  EXPECT_EQ(machine.details(), "via_upstream");
+  EXPECT_EQ(response.headers.get("x-envoy-upstream-service-time"), "12");
+  EXPECT_EQ(response.headers.get("server"), "envoy");
+  EXPECT_EQ(machine.flags(), 0U);
+}
+
+TEST_F(RequestMachineTest, BodyOfTheResponseFollows) {
+  open();
+  respond(200, false);
+  EXPECT_EQ(actions(), "report200 respond");
+  machine.on_response_data(now);
+  EXPECT_EQ(actions(), "");
+  machine.on_response_ended();
+  EXPECT_EQ(actions(), "end-try");
+}
+
+TEST_F(RequestMachineTest, RetriesEndWithTheLastAnswerAndUrx) {
+  retry().retry_on = runtime::kRetry5xx;
+  retry().retries_max = 2;
+  open();
+  for (int i = 0; i < 2; ++i) {
+    respond(503);
+    EXPECT_EQ(actions(), "report503 end-try");
+    EXPECT_EQ(machine.state(), State::kBackingOff);
+    wake();
+    reopen();
+  }
+  respond(503);
+  EXPECT_EQ(actions(), "report503 respond end-try");
+  EXPECT_EQ(machine.flags(), kUpstreamRetryLimitExceeded);
+  EXPECT_EQ(machine.attempts(), 3U);
+}
+
+TEST_F(RequestMachineTest, RefusedConnectionsEndWithUrxUfAndEnvoysWords) {
+  retry().retry_on = runtime::kRetryConnectFailure;
+  retry().retries_max = 1;
+  start();
+  actions();
+  machine.on_cluster(snapshot->clusters[0], retries);
+  machine.on_host_selected();
+  reset(ResetReason::kConnectFailure, false, "delayed connect error: Connection refused");
+  EXPECT_EQ(actions(), "report0 end-try");
+  wake();
+  EXPECT_EQ(actions(), "start-try");
+  machine.on_host_selected();
+  reset(ResetReason::kConnectFailure, false, "delayed connect error: Connection refused");
+  EXPECT_EQ(actions(), "report0 end-try reply");
+  EXPECT_EQ(reply(),
+            "503 upstream connect error or disconnect/reset before headers. retried and the latest reset reason: remote "
+            "connection failure, transport failure reason: delayed connect error: Connection refused");
+  EXPECT_EQ(machine.flags(), kUpstreamRetryLimitExceeded | kUpstreamConnectionFailure);
+  EXPECT_EQ(machine.details(),
+            "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}");
+}
+
+TEST_F(RequestMachineTest, OverflowIsNeitherRetriedNorHeldAgainstTheHost) {
+  retry().retry_on = runtime::kRetry5xx | runtime::kRetryReset;
+  start();
+  actions();
+  machine.on_cluster(snapshot->clusters[0], retries);
+  machine.on_host_selected();
+  reset(ResetReason::kOverflow, false);
+  EXPECT_EQ(actions(), "end-try reply");
+  EXPECT_TRUE(machine.local_reply().overloaded);
+  EXPECT_EQ(machine.flags(), kUpstreamOverflow);
+}
+
+TEST_F(RequestMachineTest, RouteTimeoutRunsFromTheEndOfTheRequest) {
+  forward().timeout = 2s;
+  open(false);
+  now += 10s;
+  machine.on_request_ended(now);
+  EXPECT_EQ(machine.deadline(), now + 2s);
+  wake();
+  EXPECT_EQ(actions(), "report0 end-try reply");
+  EXPECT_EQ(reply(), "504 upstream request timeout");
+  EXPECT_EQ(machine.flags(), kUpstreamRequestTimeout);
+  EXPECT_EQ(machine.details(), "response_timeout");
+}
+
+TEST_F(RequestMachineTest, RouteTimeoutInTheMiddleOfAResponseCutsIt) {
+  forward().timeout = 2s;
+  open();
+  respond(200, false);
+  actions();
+  wake();
+  EXPECT_EQ(actions(), "end-try cut");
+  EXPECT_EQ(machine.status(), 200);
+}
+
+TEST_F(RequestMachineTest, TryTimeoutIsTriedAgainWithinTheRouteTimeout) {
+  forward().timeout = 10s;
+  retry().retry_on = runtime::kRetry5xx;
+  retry().retries_max = 3;
+  retry().per_try_timeout = 3s;
+  builder.virtual_host().include_attempt_count_in_request = true;
+  const Time begin = now;
+  open();
+  EXPECT_EQ(head.headers.get("x-envoy-expected-rq-timeout-ms"), "3000");
+  for (int i = 2; i <= 4; ++i) {
+    wake();
+    EXPECT_EQ(actions(), "report0 end-try");
+    wake();
+    reopen();
+    EXPECT_EQ(head.headers.get("x-envoy-attempt-count"), std::to_string(i));
+  }
+  // The fourth try has what is left of ten seconds (the tutorial's numbers, observed: 504 UT at 10.0 s).
+  wake();
+  EXPECT_EQ(now, begin + 10s);
+  EXPECT_EQ(actions(), "report0 end-try reply");
+  EXPECT_EQ(reply(), "504 upstream request timeout");
+  EXPECT_EQ(machine.details(), "response_timeout");
+}
+
+TEST_F(RequestMachineTest, DelayThenAbort) {
+  route.fault = runtime::Fault{.delay = 3s, .delay_per_million = 1'000'000, .abort_status = 418, .abort_grpc_status = {},
+                               .abort_per_million = 1'000'000};
+  start();
+  EXPECT_EQ(actions(), "");
+  EXPECT_EQ(machine.state(), State::kDelaying);
+  wake();
+  EXPECT_EQ(now, Time(1h) + 3s);
+  EXPECT_EQ(actions(), "reply");
+  EXPECT_EQ(reply(), "418 fault filter abort");
+  EXPECT_EQ(machine.flags(), kDelayInjected | kFaultInjected);
+  EXPECT_EQ(machine.attempts(), 0U);
+}
+
+TEST_F(RequestMachineTest, DelayAndAbortAreDrawnApart) {
+  int delayed = 0, aborted = 0, both = 0;
+  constexpr int kRuns = 4000;
+  route.fault = runtime::Fault{.delay = 1s, .delay_per_million = 500'000, .abort_status = 500, .abort_grpc_status = {},
+                               .abort_per_million = 100'000};
+  for (int i = 0; i < kRuns; ++i) {
+    head.headers.clear();
+    machine.reset();
+    start();
+    const bool delays = machine.state() == State::kDelaying;
+    if (delays) wake();
+    const bool aborts = machine.state() == State::kReplied;
+    delayed += delays;
+    aborted += aborts;
+    both += delays && aborts;
+  }
+  EXPECT_NEAR(delayed, kRuns / 2, 4 * 32);
+  EXPECT_NEAR(aborted, kRuns / 10, 4 * 19);
+  EXPECT_NEAR(both, kRuns / 20, 4 * 14);
+}
+
+TEST_F(RequestMachineTest, AbortOfAGrpcRequestIsTrailersOnly) {
+  route.fault = runtime::Fault{.delay = {}, .delay_per_million = 0, .abort_status = 503, .abort_grpc_status = {},
+                               .abort_per_million = 1'000'000};
+  head.headers.add("content-type", "application/grpc");
+  start();
+  EXPECT_EQ(actions(), "reply");
+  http::ResponseHead out;
+  EXPECT_EQ(machine.write_local_reply(out, "now"), "");
+  EXPECT_EQ(out.status, 200);
+  EXPECT_EQ(out.headers.get("grpc-status"), "14");
+  EXPECT_EQ(out.headers.get("grpc-message"), "fault filter abort");
+}
+
+TEST_F(RequestMachineTest, ClientsTimeoutHeadersAreRemovedAndIgnored) {
+  head.headers.add("x-envoy-upstream-rq-timeout-ms", "1");
+  head.headers.add("x-envoy-retry-on", "5xx");
+  head.headers.add("x-envoy-max-retries", "9");
+  open();
+  EXPECT_FALSE(head.headers.get("x-envoy-upstream-rq-timeout-ms"));
+  EXPECT_FALSE(head.headers.get("x-envoy-retry-on"));
+  EXPECT_FALSE(head.headers.get("x-envoy-max-retries"));
+  respond(503);
+  EXPECT_EQ(actions(), "report503 respond end-try");
+}
+
+TEST_F(RequestMachineTest, BodyThatWasNotKeptForbidsRetries) {
+  retry().retry_on = runtime::kRetry5xx;
+  open(false);
+  machine.on_body_not_kept();
+  respond(503);
+  EXPECT_EQ(actions(), "report503 respond end-try");
+  EXPECT_EQ(machine.flags(), 0U);
+}
+
+TEST_F(RequestMachineTest, ClientThatLeavesEndsEverythingInEveryState) {
+  const auto leave = [&] {
+    machine.on_client_gone(false);
+    EXPECT_EQ(machine.state(), State::kDone);
+    EXPECT_EQ(machine.deadline(), Deadlines::kNever);
+    EXPECT_EQ(machine.flags() & kDownstreamConnectionTermination, kDownstreamConnectionTermination);
+  };
+  retry().retry_on = runtime::kRetry5xx;
+  open();
+  leave();
+  EXPECT_EQ(actions(), "end-try");
+  machine.reset();
+  open();
+  respond(503);
+  actions();
+  ASSERT_EQ(machine.state(), State::kBackingOff);
+  leave();
+  EXPECT_EQ(actions(), "");
+  machine.reset();
+  open();
+  respond(200, false);
+  actions();
+  leave();
+  EXPECT_EQ(actions(), "end-try");
+}
+
+TEST_F(RequestMachineTest, IdleStreamsEnd) {
+  builder.http().stream_idle_timeout = 5s;
+  open();
+  wake();
+  EXPECT_EQ(actions(), "end-try reply");
+  EXPECT_EQ(reply(), "504 stream timeout");
+  machine.reset();
+  open(false);
+  now += 4s;
+  machine.on_request_data(now);
+  EXPECT_EQ(machine.deadline(), now + 5s) << "data keeps it alive";
+  wake();
+  EXPECT_EQ(reply(), "408 stream timeout");
+}
+
+TEST_F(RequestMachineTest, UpgradeEndsTimeoutsAndRetries) {
+  forward().timeout = 2s;
+  builder.http().stream_idle_timeout = 0s;
+  retry().retry_on = runtime::kRetry5xx;
+  head.is_upgrade = true;
+  open(false);
+  respond(101, false);
+  EXPECT_EQ(actions(), "report101 respond");
+  EXPECT_EQ(machine.deadline(), Deadlines::kNever);
+}
+
+TEST_F(RequestMachineTest, UpgradeIsRefusedWhereNotAllowed) {
+  builder.http().websocket_upgrades = false;
+  head.is_upgrade = true;
+  start(false);
+  EXPECT_EQ(actions(), "reply");
+  EXPECT_EQ(machine.local_reply().status, 403);
+}
+
+TEST_F(RequestMachineTest, RedirectsAndDirectResponses) {
+  runtime::Redirect redirect;
+  redirect.status = 302;
+  redirect.host = "elsewhere.test";
+  redirect.path = "/new";
+  route.action = redirect;
+  head.path = "/old?x=1";
+  start();
+  EXPECT_EQ(actions(), "reply");
+  http::ResponseHead out;
+  machine.write_local_reply(out, "now");
+  EXPECT_EQ(out.status, 302);
+  EXPECT_EQ(out.headers.get("location"), "http://elsewhere.test/new?x=1");
+
+  machine.reset();
+  route.action = runtime::DirectResponse{.status = 502, .body = "no"};
+  start();
+  EXPECT_EQ(actions(), "reply");
+  EXPECT_EQ(reply(), "502 no");
+}
+
+TEST_F(RequestMachineTest, RewritesKeepTheOriginalPath) {
+  route.match.path = "/api/";
+  forward().rewrite.prefix = "/v2/";
+  forward().rewrite.host = "inner.test";
+  head.path = "/api/items?x=1";
+  open();
+  EXPECT_EQ(head.path, "/v2/items?x=1");
+  EXPECT_EQ(head.authority, "inner.test");
+  EXPECT_EQ(head.headers.get("x-envoy-original-path"), "/api/items?x=1");
+}
+
+TEST_F(RequestMachineTest, HeaderOperationsOfAllLevels) {
+  const auto operation = [](runtime::HeaderOperation::Kind kind, const char* name, const char* value) {
+    runtime::HeaderOperation out;
+    out.kind = kind;
+    out.name = name;
+    out.value = runtime::HeaderValue::literal(value);
+    return out;
+  };
+  using Op = runtime::HeaderOperation::Kind;
+  forward().clusters[0].request_headers = {operation(Op::kAppend, "x-level", "cluster")};
+  route.request_headers = {operation(Op::kAppend, "x-level", "route"), operation(Op::kRemove, "x-gone", "")};
+  builder.virtual_host().request_headers = {operation(Op::kOverwrite, "x-set", "host")};
+  route.response_headers = {operation(Op::kAddIfAbsent, "x-answer", "1")};
+  head.headers.add("x-gone", "a");
+  head.headers.add("x-set", "old");
+  open();
+  EXPECT_FALSE(head.headers.get("x-gone"));
+  EXPECT_EQ(head.headers.get("x-set"), "host");
+  EXPECT_EQ(head.headers.count("x-level"), 2U);
+  EXPECT_EQ(head.headers.get("x-level"), "cluster") << "the most specific first, as in Envoy";
+  respond(200);
+  EXPECT_EQ(response.headers.get("x-answer"), "1");
+}
+
+TEST_F(RequestMachineTest, GatewaysSayWhoTheClientIs) {
+  builder.http().use_remote_address = true;
+  builder.http().server_name = "istio-envoy";
+  head.headers.add("x-forwarded-for", "1.2.3.4");
+  head.headers.add("x-request-id", "mine");
+  open();
+  EXPECT_EQ(head.headers.get("x-forwarded-for"), "1.2.3.4,10.0.0.9");
+  EXPECT_EQ(head.headers.get("x-envoy-external-address"), "10.0.0.9");
+  EXPECT_NE(head.headers.get("x-request-id"), "mine") << "strangers do not choose ids";
+  EXPECT_EQ(head.headers.get("x-request-id")->size(), kUuidBytes);
+  respond(200);
+  EXPECT_EQ(response.headers.get("server"), "istio-envoy");
+}
+
+TEST_F(RequestMachineTest, GrpcTimeoutShortensTheRoutesUpToItsMaximum) {
+  forward().grpc_timeout_max = 5s;
+  head.headers.add("content-type", "application/grpc");
+  head.headers.add("grpc-timeout", "2S");
+  open();
+  EXPECT_EQ(machine.deadline(), now + 2s);
+  machine.reset();
+  head.headers.set("grpc-timeout", "1H");
+  open();
+  EXPECT_EQ(machine.deadline(), now + 5s);
+}
+
+TEST_F(RequestMachineTest, Http10IsRefusedUnlessAccepted) {
+  head.version = http::Version::kHttp10;
+  start();
+  EXPECT_EQ(actions(), "reply");
+  EXPECT_EQ(machine.local_reply().status, 426);
+}
+
+TEST_F(RequestMachineTest, ConcurrentRetriesOverTheLimitAnswerWithWhatThereIs) {
+  retry().retry_on = runtime::kRetry5xx;
+  retries.set_max(0);
+  open();
+  respond(503);
+  EXPECT_EQ(actions(), "report503 respond end-try");
+  EXPECT_EQ(machine.flags(), kUpstreamOverflow);
+}
+
+}  // namespace
+}  // namespace lateen::proxy
