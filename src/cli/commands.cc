@@ -29,7 +29,12 @@ constexpr Command kCommands[] = {
 
 std::span<const Command> commands() { return kCommands; }
 
-int run_version(Args) {
+int run_version(Args args) {
+  if (!args.empty()) {
+    const bool help = args[0] == "--help" || args[0] == "-h";
+    std::fputs("usage: lateen version\n\nPrints the version.\n\nexamples:\n  lateen version\n", help ? stdout : stderr);
+    return help ? 0 : 2;
+  }
   std::printf("lateen %.*s\n", static_cast<int>(kVersion.size()), kVersion.data());
   return 0;
 }

@@ -211,7 +211,7 @@ class World {
 TEST(ProxySim, EveryRequestHasOneOutcomeAndNothingIsLeft) {
   const std::uint64_t only = number_from_environment("LATEEN_SIM_SEED", 0);
   const std::uint64_t first = only != 0 ? only : 1;
-  const std::uint64_t count = only != 0 ? 1 : number_from_environment("LATEEN_SIM_SEEDS", 1000);
+  const std::uint64_t count = only != 0 ? 1 : number_from_environment("LATEEN_SIM_SEEDS", 2000);
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     SCOPED_TRACE("LATEEN_SIM_SEED=" + std::to_string(seed));
     World(seed).run();
