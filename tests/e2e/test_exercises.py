@@ -3,7 +3,7 @@ import concurrent.futures
 import json
 import math
 
-from mesh import Mesh, until
+from mesh import DATA, Mesh, until
 
 SUBSETS = "[{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]"
 
@@ -125,3 +125,23 @@ def test_per_try_timeout(mesh):
     mesh.apply(service("[{timeout: 2s, retries: {attempts: 3, perTryTimeout: 300ms, retryOn: 5xx}, route: [{destination: {host: web}}]}]"))
     status, _, _, seconds = mesh.client().get("http://web:9080/")
     assert status == 504 and 1.1 <= seconds <= 2.0, (status, seconds)
+
+
+def test_the_tutorials_rule_ejects_after_three_errors_in_a_row(mesh_1_and_4):
+    mesh = mesh_1_and_4
+    mesh.echo("reviews", "v1")
+    mesh.echo("reviews", "v1", "--status", "500")
+    mesh.run("apply", "-f", DATA / "destinationrule.yaml")
+    client = mesh.client()
+    statuses = [client.get("http://reviews:9080/reviews/1")[0] for _ in range(100)]
+    assert statuses.count(500) == 3 and statuses[-50:] == [200] * 50, statuses
+
+
+def test_five_percent_to_one_canary_among_ten_stable_endpoints(mesh):
+    for _ in range(10):
+        mesh.echo("web", "v1")
+    mesh.echo("web", "v2")
+    mesh.apply(rule(subsets=SUBSETS))
+    mesh.apply(service("[{route: [{destination: {host: web, subset: v1}, weight: 95}, {destination: {host: web, subset: v2}, weight: 5}]}]"))
+    seen = mesh.client().versions("http://web:9080/", 4000)
+    assert abs(seen["v2"] - 200) <= 4 * math.sqrt(4000 * 0.05 * 0.95), seen
