@@ -294,6 +294,11 @@ void Request::on_upstream_sent(std::size_t bytes) {
   if (credit > 0 && server_ != nullptr) server_->consumed(credit);
 }
 
+void Request::on_upstream_host_left() {
+  machine_.on_host_left(home_.loop().now(), home_.random());
+  run();
+}
+
 void Request::on_upstream_reset(ResetReason reason, bool bytes_sent, std::string_view detail) {
   upstream_ended_ = true;
   machine_.on_upstream_reset(reason, bytes_sent, detail, home_.loop().now(), home_.random());

@@ -76,6 +76,7 @@ class Request final : public stream::ServerStreamHandler, private UpstreamTryEve
   void on_upstream_data(stream::Buffer data, stream::End end) override;
   void on_upstream_trailers(const http::HeaderMap& trailers) override;
   void on_upstream_sent(std::size_t bytes) override;
+  void on_upstream_host_left() override;
   void on_upstream_reset(stream::ResetReason reason, bool bytes_sent, std::string_view detail) override;
 
   void run();                          // carries out what the machine wants, until it wants nothing

@@ -61,7 +61,7 @@ void RequestMachine::reset() {
   idle_timeout_ = route_timeout_ = Duration{};
   try_timeout_.reset();
   request_ended_ = try_opened_ = response_started_ = upgraded_ = result_in_trailers_ = retry_failed_before_ = false;
-  tries_ = record_attempts_ = 0;
+  tries_ = record_attempts_ = picks_lost_ = 0;
   status_ = 0;
   flags_ = 0;
   details_.clear();

@@ -73,6 +73,8 @@ class RequestMachine {
   void on_cluster(std::shared_ptr<const runtime::Cluster> policy, Limit& retries);
   void on_try_failed(TryFailure failure);
   void on_host_selected() { ++record_attempts_; }
+  // The endpoint went away while the try waited for a connection to it: another one is picked, at no cost.
+  void on_host_left(Time now, Random& random);
   void on_try_opened(Time now);
   void on_request_data(Time now) { touch(now); }
   void on_request_ended(Time now);
@@ -173,7 +175,7 @@ class RequestMachine {
   bool upgraded_ = false;
   bool result_in_trailers_ = false;
   bool retry_failed_before_ = false;                    // for "retried and the latest reset reason"
-  std::uint32_t tries_ = 0, record_attempts_ = 0;
+  std::uint32_t tries_ = 0, record_attempts_ = 0, picks_lost_ = 0;
 
   std::uint16_t status_ = 0;
   std::uint32_t flags_ = 0;
@@ -186,6 +188,8 @@ class RequestMachine {
   // Actions wait here until the driver takes them. No event pushes more than four, and the driver takes all of them
   // before the next event.
   static constexpr std::size_t kActionsMax = 8;
+  // Endpoints that may go away under one request before it counts as refused.
+  static constexpr std::uint32_t kPicksLostMax = 32;
   std::array<Action, kActionsMax> actions_{};
   std::size_t actions_first_ = 0, actions_count_ = 0;
 };

@@ -152,6 +152,22 @@ TEST_F(RequestMachineTest, RefusedConnectionsEndWithUrxUfAndEnvoysWords) {
             "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}");
 }
 
+TEST_F(RequestMachineTest, AnEndpointThatLeavesCostsNothing) {
+  start();
+  actions();
+  machine.on_cluster(snapshot->clusters[0], retries);
+  for (int i = 0; i < 32; ++i) {
+    machine.on_host_selected();
+    machine.on_host_left(now, random);
+    EXPECT_EQ(actions(), "end-try start-try");
+  }
+  machine.on_host_selected();
+  machine.on_try_opened(now);
+  EXPECT_EQ(actions(), "send");
+  EXPECT_EQ(machine.attempts(), 1U);
+  EXPECT_EQ(machine.tries(), 1U);
+}
+
 TEST_F(RequestMachineTest, OverflowIsNeitherRetriedNorHeldAgainstTheHost) {
   retry().retry_on = runtime::kRetry5xx | runtime::kRetryReset;
   start();

@@ -73,6 +73,15 @@ void RequestMachine::on_try_failed(TryFailure failure) {
   }
 }
 
+void RequestMachine::on_host_left(Time now, Random& random) {
+  LATEEN_CHECK(state_ == State::kTrying && !try_opened_);
+  if (++picks_lost_ > kPicksLostMax) return on_upstream_reset(stream::ResetReason::kRefused, false, "", now, random);
+  push(Action::Kind::kEndTry);
+  --tries_;
+  --record_attempts_;
+  enter_trying(now);
+}
+
 void RequestMachine::on_try_opened(Time now) {
   LATEEN_CHECK(state_ == State::kTrying && !try_opened_);
   try_opened_ = true;

@@ -74,9 +74,8 @@ void UpstreamTry::on_stream_ready(std::unique_ptr<stream::ClientStream> stream) 
 
 void UpstreamTry::on_stream_failure(ResetReason reason, std::string_view detail) {
   stop_waiting();
-  host_->cluster().slot().upstream_rq_pending_failure_eject.add();
-  // The pool went away with its endpoint while we waited: nothing was sent, another endpoint may be tried at once.
-  if (reason == ResetReason::kLocal) return events_.on_upstream_reset(ResetReason::kRefused, false, "");
+  if (reason != ResetReason::kLocal) host_->cluster().slot().upstream_rq_pending_failure_eject.add();
+  if (reason == ResetReason::kLocal) return events_.on_upstream_host_left();
   if (reason != ResetReason::kConnectFailure || detail.empty()) return events_.on_upstream_reset(reason, false, "");
   // In Envoy's words: "delayed connect error: Connection refused".
   std::string words = "delayed connect error: ";

@@ -24,6 +24,8 @@ class UpstreamTryEvents {
   virtual void on_upstream_data(stream::Buffer data, stream::End end) = 0;
   virtual void on_upstream_trailers(const http::HeaderMap& trailers) = 0;
   virtual void on_upstream_sent(std::size_t bytes) = 0;
+  // The endpoint went away while the try waited for a connection to it.
+  virtual void on_upstream_host_left() = 0;
   // The try is over. `bytes_sent`: whether a byte of it had left.
   virtual void on_upstream_reset(stream::ResetReason reason, bool bytes_sent, std::string_view detail) = 0;
 };

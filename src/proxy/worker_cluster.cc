@@ -103,6 +103,7 @@ void WorkerCluster::refresh() {
   const bool new_policy = policy != policy_;
   policy_ = std::move(policy);
   std::shared_ptr<const HostSet> set = shared_.hosts();
+  std::map<const Host*, WorkerHost*> left;
   if (set != set_) {
     std::vector<WorkerHost*> hosts;
     std::map<const Host*, WorkerHost*> by_host;
@@ -120,10 +121,9 @@ void WorkerCluster::refresh() {
       hosts.push_back(host);
       by_host.emplace(member.host.get(), host);
     }
-    std::swap(by_host, by_host_);
+    left = std::exchange(by_host_, std::move(by_host));
     hosts_ = std::move(hosts);
     set_ = std::move(set);
-    for (const auto& [key, host] : by_host) host->leave();
   }
   if (new_policy) {
     for (WorkerHost* host : hosts_) {
@@ -137,6 +137,8 @@ void WorkerCluster::refresh() {
                 .panic_threshold_percent = policy_->panic_threshold_percent};
   }
   balancer_.rebuild(set_->members, settings, random_);
+  // Last: requests that wait for a host that leaves pick again from inside leave().
+  for (const auto& [key, host] : left) host->leave();
 }
 
 // Out of line: the last use of a host ends in a callback of its pool, or of a stream that the pool still works on.

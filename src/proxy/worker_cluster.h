@@ -109,6 +109,8 @@ class WorkerCluster {
   WorkerHost* original_destination(const net::Address& address);
   // Whether no connection at all is open: then one more may always be opened.
   bool without_connections() const { return slot_.connections_active.get() == 0; }
+  // Takes over what has changed since: hosts that are no longer there drain. pick() does it by itself.
+  void refresh();
   // Tells outlier detection of a result.
   void report(WorkerHost& host, const runtime::Cluster& policy, TryResult result, std::uint16_t status);
   // No new connections to any host; idle ones close.
@@ -116,7 +118,6 @@ class WorkerCluster {
 
  private:
   friend class WorkerHost;
-  void refresh();
   stream::PoolOptions pool_options() const;
   void trim_original_destinations();
   void sweep_soon() { loop_.arm<&WorkerCluster::sweep>(sweep_, Duration::zero(), this); }

@@ -23,6 +23,9 @@ class WorkerView {
     snapshot_ = std::move(snapshot);
     table_ = std::move(table);
     ++version_;
+    for (const auto& cluster : clusters_) {
+      if (cluster != nullptr) cluster->refresh();
+    }
   }
   // Moves with every adoption.
   std::uint64_t version() const { return version_; }

@@ -39,7 +39,7 @@ class World {
     for (std::uint64_t i = 0, count = 1 + network.random() % 6; i < count; ++i) {
       clients_.push_back(std::make_unique<SimClient>(scene_.outside(), at, "c" + std::to_string(i), kRequestsEach));
     }
-    for (int i = 0; i < 3; ++i) {
+    for (std::uint64_t i = 0, count = network.random() % 30; i < count; ++i) {
       network.after(std::chrono::milliseconds(network.random() % 5000), [this] { change(); });
     }
   }
