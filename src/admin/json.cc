@@ -60,6 +60,13 @@ Columns columns_of(const model::Pod& spec) {
   return {{"READY", spec.ready ? "1/1" : "0/1"}, {"PHASE", or_dash(spec.phase, "Running")}, {"IP", or_dash(spec.ip)}};
 }
 Columns columns_of(const model::Namespace&) { return {}; }
+Columns columns_of(const model::Sidecar&) { return {}; }
+Columns columns_of(const model::EnvoyFilter&) { return {}; }
+Columns columns_of(const model::ProxyConfig&) { return {}; }
+Columns columns_of(const model::WorkloadGroup&) { return {}; }
+Columns columns_of(const model::Secret& spec) {
+  return {{"TYPE", spec.type}, {"DATA", std::to_string(spec.data.size())}};
+}
 
 std::string_view word(Severity severity) {
   switch (severity) {

@@ -16,8 +16,9 @@ namespace lateen::model {
 enum class Kind : std::uint8_t {
   kVirtualService, kDestinationRule, kGateway, kServiceEntry, kWorkloadEntry,
   kService, kEndpointSlice, kEndpoints, kPod, kNamespace,
+  kSidecar, kEnvoyFilter, kProxyConfig, kWorkloadGroup, kSecret,
 };
-inline constexpr int kKindCount = 10;
+inline constexpr int kKindCount = 15;
 
 // "VirtualService", "virtual-service" (as in Istio's config metadata), "virtualservices", "vs".
 struct KindNames {

@@ -18,7 +18,7 @@ Spec read_as(Reader& reader, const text::Node& node) {
   return Read(reader, node);
 }
 
-constexpr std::array<KindReader, kKindCount> kReaders = {{
+constexpr KindReader kReaders[] = {
     {Kind::kVirtualService, kIstioVersions, true, read_as<VirtualService, read_virtual_service>},
     {Kind::kDestinationRule, kIstioVersions, true, read_as<DestinationRule, read_destination_rule>},
     {Kind::kGateway, kIstioVersions, true, read_as<Gateway, read_gateway>},
@@ -29,7 +29,7 @@ constexpr std::array<KindReader, kKindCount> kReaders = {{
     {Kind::kEndpoints, kCoreVersions, false, read_as<EndpointSlice, read_endpoints>},
     {Kind::kPod, kCoreVersions, false, read_as<Pod, read_pod>},
     {Kind::kNamespace, kCoreVersions, false, read_as<Namespace, read_namespace>},
-}};
+};
 
 // Kinds that would change what traffic does: to pass over them in silence would be a lie.
 struct Refused {

@@ -10,13 +10,17 @@
 #include "model/common.h"
 #include "model/connection_settings.h"
 #include "model/destination_rule.h"
+#include "model/envoy_filter.h"
 #include "model/gateway.h"
+#include "model/proxy_config.h"
 #include "model/registry.h"
+#include "model/sidecar.h"
 #include "model/virtual_service.h"
 
 namespace lateen::model {
 
-using Spec = std::variant<VirtualService, DestinationRule, Gateway, ServiceEntry, WorkloadEntry, Service, EndpointSlice, Pod, Namespace>;
+using Spec = std::variant<VirtualService, DestinationRule, Gateway, ServiceEntry, WorkloadEntry, Service, EndpointSlice, Pod, Namespace,
+                          Sidecar, EnvoyFilter, ProxyConfig, WorkloadGroup, Secret>;
 
 struct Object {
   Kind kind = Kind::kVirtualService;

@@ -19,6 +19,11 @@ constexpr std::array<KindNames, kKindCount> kNames = {{
     {Kind::kEndpoints, "Endpoints", "endpoints", "endpoints", "ep", "", false},
     {Kind::kPod, "Pod", "pod", "pods", "po", "", false},
     {Kind::kNamespace, "Namespace", "namespace", "namespaces", "ns", "", false},
+    {Kind::kSidecar, "Sidecar", "sidecar", "sidecars", "", "networking.istio.io", true},
+    {Kind::kEnvoyFilter, "EnvoyFilter", "envoy-filter", "envoyfilters", "", "networking.istio.io", true},
+    {Kind::kProxyConfig, "ProxyConfig", "proxy-config", "proxyconfigs", "", "networking.istio.io", true},
+    {Kind::kWorkloadGroup, "WorkloadGroup", "workload-group", "workloadgroups", "wg", "networking.istio.io", true},
+    {Kind::kSecret, "Secret", "secret", "secrets", "", "", false},
 }};
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
@@ -33,6 +38,7 @@ const KindNames& names(Kind kind) { return kNames[static_cast<std::size_t>(kind)
 std::optional<Kind> parse_kind(std::string_view text) {
   // kubectl also takes "virtualservices.networking.istio.io".
   const std::string_view word = text.substr(0, text.find('.'));
+  if (word.empty()) return std::nullopt;
   for (const KindNames& candidate : kNames)
     for (std::string_view name : {candidate.name, candidate.hyphenated, candidate.plural, candidate.short_name})
       if (equals_ignoring_case(word, name)) return candidate.kind;

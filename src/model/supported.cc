@@ -98,6 +98,11 @@ void check(const Service&, Unsupported&) {}
 void check(const EndpointSlice&, Unsupported&) {}
 void check(const Pod&, Unsupported&) {}
 void check(const Namespace&, Unsupported&) {}
+void check(const Sidecar&, Unsupported&) {}
+void check(const EnvoyFilter&, Unsupported&) {}
+void check(const ProxyConfig&, Unsupported&) {}
+void check(const WorkloadGroup&, Unsupported&) {}
+void check(const Secret&, Unsupported&) {}
 
 }  // namespace
 

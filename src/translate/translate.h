@@ -24,6 +24,12 @@ struct View {
   std::string namespace_ = "default";
   std::map<std::string, std::string> labels;
   std::vector<std::string> addresses;          // the workload's own IPs, if any
+  std::string service_account;                 // "default" where it is not known
+  std::string locality;                        // "region/zone/subzone" of the node itself; "" if it says none
+  std::string generator;                       // "grpc": a client that speaks xDS itself; "": an Envoy
+  enum class Interception : std::uint8_t { kRedirect, kTproxy, kNone } interception = Interception::kRedirect;
+  std::string istio_version;                   // of the node's metadata, for EnvoyFilter; "" if it says none
+  std::map<std::string, std::string> metadata; // other texts of the node's metadata, for EnvoyFilter
 
   bool operator==(const View&) const = default;
   auto operator<=>(const View&) const = default;
@@ -63,6 +69,8 @@ struct Options {
   bool auto_mtls = false;           // TLS to endpoints with a sidecar, by transport_socket_matches
   bool access_log = false;          // access loggers in listeners, for mesh config accessLogFile
   std::uint16_t http_proxy_port = 0;  // mesh config proxyHttpPort: a listener for HTTP proxy clients; 0: none
+  bool inbound = false;             // the inbound side of a workload: virtualInbound and the inbound clusters
+  bool secrets = false;             // the Secrets that listeners and clusters name, from Secret manifests
   // Give services without an address one of 240.240.0.0/16, as Istio's DNS proxying does.
   bool allocate_addresses = false;
   std::string cluster_id = "Kubernetes";                // Istio's name for the registry

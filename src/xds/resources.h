@@ -34,6 +34,8 @@ struct Resources {
   ResourceMap endpoints;                                           // envoy.config.endpoint.v3.ClusterLoadAssignment
   ResourceMap listeners;                                           // envoy.config.listener.v3.Listener
   std::map<std::string, RouteConfigurationParts, std::less<>> routes;
+  ResourceMap secrets;                                             // envoy.extensions.transport_sockets.tls.v3.Secret
+  ResourceMap extension_configs;                                   // envoy.config.core.v3.TypedExtensionConfig
 };
 
 // 64-bit content hash, the same on every machine and in every run.
