@@ -153,6 +153,7 @@ const char* balancer_name(runtime::Cluster::Balancer balancer) {
     case Balancer::kRandom: return "RANDOM";
     case Balancer::kRingHash: return "RING_HASH";
     case Balancer::kMaglev: return "MAGLEV";
+    case Balancer::kPeakEwma: return "PEAK_EWMA";
     case Balancer::kClusterProvided: return "the address that was dialled";
   }
   return "";

@@ -103,6 +103,8 @@ class Socket {
   // Non-destructive read of up to into.size() bytes, for protocol sniffing.
   virtual IoResult peek(std::span<std::byte> into) = 0;
   virtual void set_keepalive(Duration idle, Duration interval, int probes) = 0;
+  // What was agreed with the peer above TCP (ALPN): "h2", "http/1.1"; "" where nothing was.
+  virtual std::string_view application_protocol() const { return {}; }
 };
 
 class ListenSocketEvents {

@@ -151,6 +151,7 @@ std::optional<std::uint32_t> LoadBalancer::pick(Random& random) {
     case Balancer::kClusterProvided:
     case Balancer::kRingHash:
     case Balancer::kMaglev:
+    case Balancer::kPeakEwma:
       break;
   }
   return priority->members[priority->next++ % priority->members.size()];

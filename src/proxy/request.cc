@@ -89,7 +89,7 @@ void Request::start_try() {
     try_.host()->retain();
     tried_.emplace_back(try_.host());
   }
-  start_on(cluster_->pick(tried_, machine_.retry().host_selection_attempts()));
+  start_on(cluster_->pick({.tried = tried_, .attempts = machine_.retry().host_selection_attempts(), .hash = {}, .priorities_tried_update = 0}));
 }
 
 void Request::start_original_destination() {

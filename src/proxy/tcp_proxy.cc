@@ -75,7 +75,7 @@ class TcpProxyConnection final : public Connection {
 
   void connect() {
     ++attempts_;
-    if (policy_->discovery != runtime::Cluster::Discovery::kOriginalDestination) return connect_to(cluster_->pick({}, 1));
+    if (policy_->discovery != runtime::Cluster::Discovery::kOriginalDestination) return connect_to(cluster_->pick({}));
     const net::Address& to = arrival_.destination;
     // What was dialled may be ourselves: going on would never end.
     if (to.port == 0 || worker_.listens_at(to)) return connect_to(nullptr);

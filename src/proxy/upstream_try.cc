@@ -14,7 +14,7 @@ void UpstreamTry::start(HostPin host) {
   host_ = std::move(host);
   WorkerCluster& cluster = host_->cluster();
   stream::ClientPool& pool = host_->pool();
-  if (pool.idle_connections() == 0) {
+  if (!pool.ready()) {
     std::optional<Permit> permit = cluster.shared().limits().pending_requests.acquire();
     if (!permit) {
       cluster.slot().upstream_rq_pending_overflow.add();

@@ -151,17 +151,17 @@ void WorkerCluster::sweep() {
   for (WorkerHost* host : unused) delete host;
 }
 
-WorkerHost* WorkerCluster::pick(std::span<const HostPin> tried, std::uint32_t attempts) {
+WorkerHost* WorkerCluster::pick(const PickContext& context) {
   refresh();
   WorkerHost* host = nullptr;
-  for (std::uint32_t attempt = 0; attempt < std::max(1U, attempts); ++attempt) {
+  for (std::uint32_t attempt = 0; attempt < std::max(1U, context.attempts); ++attempt) {
     const std::optional<std::uint32_t> index = balancer_.pick(random_);
     if (!index) {
       slot_.upstream_cx_none_healthy.add();
       return nullptr;
     }
     host = hosts_[*index];
-    if (std::none_of(tried.begin(), tried.end(), [&](const HostPin& pin) { return pin.get() == host; })) break;
+    if (std::none_of(context.tried.begin(), context.tried.end(), [&](const HostPin& pin) { return pin.get() == host; })) break;
   }
   host->retain();
   return host;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -85,6 +86,14 @@ class HostPin {
   WorkerHost* host_ = nullptr;
 };
 
+// What a try says about itself to the load balancer.
+struct PickContext {
+  std::span<const HostPin> tried;              // hosts of earlier tries, which are avoided
+  std::uint32_t attempts = 1;                  // draws, the last of which stands (Envoy's host_selection_attempts)
+  std::optional<std::uint64_t> hash;           // of the route's hash policies, for ring hash and maglev
+  std::uint32_t priorities_tried_update = 0;   // RetryPolicy::previous_priorities_update; 0: all priorities
+};
+
 class WorkerCluster {
  public:
   // Hosts that were reached by their original destination and are kept for their idle connections.
@@ -102,9 +111,8 @@ class WorkerCluster {
   unsigned worker() const { return worker_; }
   Random& random() { return random_; }
 
-  // A host for one try, retained by the caller; null: none is healthy. Hosts of `tried` are avoided: up to `attempts`
-  // draws, the last one stands (Envoy's previous_hosts).
-  WorkerHost* pick(std::span<const HostPin> tried, std::uint32_t attempts);
+  // A host for one try, retained by the caller; null: none is healthy.
+  WorkerHost* pick(const PickContext& context);
   // The host at `address`, for original-destination clusters; retained by the caller.
   WorkerHost* original_destination(const net::Address& address);
   // Whether no connection at all is open: then one more may always be opened.

@@ -102,7 +102,7 @@ void compile_limits(const cluster::Cluster& proto, Cluster& out, Fields& fields)
     break;  // the first of a priority holds, as in Envoy
   }
   const auto limit = [](std::uint32_t value) { return value == kUnlimited ? std::nullopt : std::optional(value); };
-  out.limits = {limit(connections), limit(pending), limit(requests), limit(retries)};
+  out.limits = {limit(connections), limit(pending), limit(requests), limit(retries), std::nullopt};
 }
 
 void compile_http1(const core::Http1ProtocolOptions& proto, Fields& fields) {

@@ -38,6 +38,7 @@ class H1ClientPool final : public ClientPool, private H1ClientConnection::Owner 
   void close_connections_when_idle() override;
   void set_options(const PoolOptions& options) override { options_ = options; }
   std::size_t connections() const override { return open_; }
+  bool ready() const override { return idle_ != 0; }
   std::size_t idle_connections() const override { return idle_; }
   std::size_t pending() const override { return waiting_; }
 

@@ -1,4 +1,4 @@
-// ClientPool: the HTTP/1.1 connections of one worker to one endpoint.
+// ClientPool: the HTTP connections of one worker to one endpoint.
 //
 //   start() --an idle connection is there (the one used last)--> on_stream_ready, at once
 //           --else--> the request waits in a queue, and a connection is opened if the admission allows it
@@ -19,7 +19,29 @@
 
 namespace lateen::stream {
 
+// Opens what a connection's HTTP runs over: TCP, TLS over it, a PROXY header before it.
+class Connector {
+ public:
+  virtual ~Connector() = default;
+  // As Loop::connect. on_connected (or on_writable) comes when everything beneath HTTP stands, so after the handshake;
+  // application_protocol() is known then. A handshake that fails is on_socket_error.
+  virtual std::unique_ptr<net::Socket> connect(net::Loop& loop, const net::Address& to, net::SocketEvents& events,
+                                               const net::Address& bind_to) const = 0;
+  // Why the last on_socket_error of `socket` came, in words of Envoy's transport failure reason; "" if it was TCP's.
+  virtual std::string_view failure(const net::Socket&) const { return {}; }
+};
+
+enum class PoolProtocol : std::uint8_t {
+  kHttp1,
+  kHttp2,       // with prior knowledge, or because ALPN has no choice
+  kAlpn,        // HTTP/2 where the socket says "h2", else HTTP/1.1
+};
+
 struct PoolOptions {
+  PoolProtocol protocol = PoolProtocol::kHttp1;
+  std::shared_ptr<const Connector> connector;              // null: plain TCP
+  std::uint32_t http2_streams_max = 0;                     // at once on one connection; zero: as the peer allows, at most kPoolStreamsMax
+  Duration http2_ping_interval{}, http2_ping_timeout{};    // interval zero: no PINGs
   Duration connect_timeout = std::chrono::seconds(5);      // zero: none
   Duration idle_timeout = std::chrono::hours(1);           // of a connection without a request; zero: none
   Duration max_connection_duration{};                      // no new request after it; zero: none
@@ -29,6 +51,8 @@ struct PoolOptions {
   http::HeadLimits head_limits = {};
   net::Address bind_to;                                    // local address; none by default
 };
+
+inline constexpr std::uint32_t kPoolStreamsMax = 1024;
 
 // Decides about connections, and is told about them. Outlives the pool.
 class ConnectionAdmission {
@@ -76,12 +100,17 @@ class ClientPool {
   // New values for connections made from now on.
   virtual void set_options(const PoolOptions& options) = 0;
 
+  // Whether start() would give a stream at once: an idle connection, or room on one of HTTP/2.
+  virtual bool ready() const = 0;
   virtual std::size_t connections() const = 0;  // connecting, busy and idle
   virtual std::size_t idle_connections() const = 0;
   virtual std::size_t pending() const = 0;
 };
 
 // Destroying the pool closes its connections: exchanges that are still going on get on_reset(kLocal).
+std::unique_ptr<ClientPool> make_client_pool(net::Loop& loop, const net::Address& endpoint, const PoolOptions& options,
+                                             ConnectionAdmission& admission);
+// The same for PoolProtocol::kHttp1 alone.
 std::unique_ptr<ClientPool> make_h1_client_pool(net::Loop& loop, const net::Address& endpoint,
                                                 const PoolOptions& options, ConnectionAdmission& admission);
 

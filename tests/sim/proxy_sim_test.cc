@@ -80,7 +80,7 @@ class World {
     return out;
   }
 
-  // Everything that may be tried again for GET; for POST only what is provably not processed.
+  // Everything that may be tried again for GET and PUT; for POST only what is provably not processed.
   void configure() {
     testing::VirtualNetwork& network = scene_.network();
     runtime::Cluster policy;
@@ -104,6 +104,7 @@ class World {
     scene_.config().cluster("up", std::move(policy));
     set_endpoints();
     scene_.config().routes({route_for("GET", runtime::kRetry5xx | runtime::kRetryReset | runtime::kRetryConnectFailure),
+                            route_for("PUT", runtime::kRetry5xx | runtime::kRetryReset | runtime::kRetryConnectFailure),
                             route_for("POST", runtime::kRetryConnectFailure | runtime::kRetryRefusedStream |
                                                   runtime::kRetryResetBeforeRequest)});
   }
@@ -169,6 +170,7 @@ class World {
     std::map<std::string, int> executed;
     std::set<std::string> answered_early;
     for (const auto& upstream : upstreams_) {
+      for (const std::string& complaint : upstream->complaints()) ADD_FAILURE() << complaint;
       for (const auto& [id, count] : upstream->executed()) executed[id] += count;
       answered_early.insert(upstream->answered_early().begin(), upstream->answered_early().end());
     }

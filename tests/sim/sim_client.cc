@@ -24,15 +24,17 @@ void SimClient::next() {
   }
   SentRequest request;
   request.id = name_ + "-" + std::to_string(requests_.size());
-  request.post = network.random() % 2 == 0;
+  const char* const methods[] = {"GET", "POST", "PUT"};
+  const std::string method = methods[network.random() % 3];
+  request.post = method == "POST";
   request.sent = network.now();
   requests_.push_back(request);
   waiting_ = true;
-  std::string text = (request.post ? "POST /r/" : "GET /r/") + request.id + " HTTP/1.1\r\nhost: sim\r\n";
-  if (request.post) {
+  std::string text = method + " /r/" + request.id + " HTTP/1.1\r\nhost: sim\r\n";
+  if (method != "GET") {
     // Sometimes beyond what is kept for a retry.
     const std::size_t bytes = network.random() % 20 == 0 ? 1'300'000 : network.random() % 40'000;
-    text += "content-length: " + std::to_string(bytes) + "\r\n\r\n" + std::string(bytes, 'p');
+    text += "x-bytes: " + std::to_string(bytes) + "\r\ncontent-length: " + std::to_string(bytes) + "\r\n\r\n" + std::string(bytes, 'p');
   } else {
     text += "\r\n";
   }

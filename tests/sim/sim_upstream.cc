@@ -62,6 +62,8 @@ bool SimUpstream::take_request(testing::Peer& peer, Session& session) {
     }
     return false;
   }
+  const std::size_t sent = session.in.find("x-bytes: ");
+  if (sent < end && std::stoul(session.in.substr(sent + 9)) != size - end - 4) complaints_.push_back("a body of another size for " + id);
   session.in.erase(0, size);
   ++executed_[id];
   if (std::exchange(session.answered_early, false)) return true;

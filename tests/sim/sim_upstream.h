@@ -45,6 +45,8 @@ class SimUpstream {
   const std::map<std::string, int>& executed() const { return executed_; }
   // Ids that were answered before they were read whole.
   const std::set<std::string>& answered_early() const { return answered_early_; }
+  // Requests whose body was not what the client sent.
+  const std::vector<std::string>& complaints() const { return complaints_; }
   void set_behaviours(std::vector<Behaviour> behaviours) { behaviours_ = std::move(behaviours); }
 
  private:
@@ -66,6 +68,7 @@ class SimUpstream {
   std::map<testing::Peer*, std::size_t> index_of_;
   std::map<std::string, int> executed_;
   std::set<std::string> answered_early_;
+  std::vector<std::string> complaints_;
 };
 
 }  // namespace lateen::sim
