@@ -12,6 +12,8 @@
 #include <limits>
 #include <memory>
 
+#include "xds/types.h"
+
 namespace lateen::xds {
 namespace {
 
@@ -80,13 +82,14 @@ Result<std::string> to_json(const pb::Message& message, JsonStyle style) {
   options.add_whitespace = style == JsonStyle::kIndented;
   std::string out;
   const auto status = pb::util::MessageToJsonString(message, &out, options);
-  if (!status.ok()) return fail(ErrorCode::kProtocol, message.GetTypeName() + ": " + status.ToString());
-  return out;
+  if (status.ok()) return out;
+  // An Any with a message that is not compiled in: the slower printer knows them all.
+  return any_json(message.GetTypeName(), serialize(message), options.add_whitespace);
 }
 
 Result<std::string> resource_json(std::string_view type_url, std::string_view bytes, JsonStyle style) {
   const pb::Descriptor* type = find_type(type_url);
-  if (type == nullptr) return fail(ErrorCode::kProtocol, "unknown message type " + std::string(type_url));
+  if (type == nullptr) return any_json(type_url, bytes, style == JsonStyle::kIndented);
   const std::unique_ptr<pb::Message> message(pb::MessageFactory::generated_factory()->GetPrototype(type)->New());
   if (bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max()) ||
       !message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))

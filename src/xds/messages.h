@@ -19,6 +19,7 @@ namespace lateen::xds {
 inline constexpr std::string_view kClusterType = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
 inline constexpr std::string_view kEndpointType = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
 inline constexpr std::string_view kListenerType = "type.googleapis.com/envoy.config.listener.v3.Listener";
+inline constexpr std::string_view kExtensionConfigType = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
 inline constexpr std::string_view kRouteType = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
 
 // The same bytes for the same message, whatever the order in which its map fields were filled.
@@ -35,10 +36,10 @@ std::string route_configuration_bytes(const RouteConfigurationParts& parts);
 enum class JsonStyle : std::uint8_t { kCompact, kIndented };
 
 // Protobuf JSON with the proto's field names (snake_case), as Envoy's admin port prints it. Errors: kProtocol when
-// an Any holds a message that is not linked in.
+// an Any holds a message that Envoy's API does not have.
 Result<std::string> to_json(const google::protobuf::Message& message, JsonStyle style = JsonStyle::kCompact);
 
-// The same for a serialised resource. `type_url` is one of the k...Type above, or any other linked message.
+// The same for a serialised resource. `type_url` is one of the k...Type above, or any other message of Envoy's API.
 // Errors: kProtocol when the type is unknown or the bytes do not parse.
 Result<std::string> resource_json(std::string_view type_url, std::string_view bytes,
                                   JsonStyle style = JsonStyle::kCompact);

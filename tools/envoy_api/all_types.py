@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Writes a FileDescriptorSet with every message of Envoy's v3 API, read from the PyPI package xds-protos.
+
+usage: all_types.py OUT.bin     (run by a virtual environment that has xds-protos installed)
+What descriptors.py picks is compiled in; these are the rest of Envoy's extensions, for patches that users write.
+"""
+import importlib
+import pathlib
+import re
+import sys
+
+import envoy
+from google.protobuf import descriptor_pb2
+
+ROOTS = ["envoy", "udpa", "xds"]
+OLD = re.compile(r"/v2(alpha\d*)?/|envoy/api/")
+seen = set()
+result = descriptor_pb2.FileDescriptorSet()
+
+
+def add(file_descriptor):
+    if file_descriptor.name in seen:
+        return
+    seen.add(file_descriptor.name)
+    for dependency in file_descriptor.dependencies:
+        add(dependency)
+    file_descriptor.CopyToProto(result.file.add())
+
+
+def main():
+    site = pathlib.Path(list(envoy.__path__)[0]).parent
+    for root in ROOTS:
+        for path in sorted((site / root).rglob("*_pb2.py")):
+            if OLD.search(str(path.relative_to(site))):
+                continue  # nobody speaks these any more: a patch with one is refused
+            add(importlib.import_module(".".join(path.relative_to(site).with_suffix("").parts)).DESCRIPTOR)
+    out = pathlib.Path(sys.argv[1])
+    out.write_bytes(result.SerializeToString(deterministic=True))
+    print(f"{len(result.file)} files, {out.stat().st_size} bytes")
+
+
+main()
