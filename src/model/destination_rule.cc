@@ -359,6 +359,8 @@ struct Shape<DestinationRule> : Table<DestinationRule> {
   }
 };
 
+bool read_connection_pool(Reader& reader, const text::Node& node, ConnectionPool& out) { return read_value(reader, node, out); }
+
 DestinationRule read_destination_rule(Reader& reader, const text::Node& spec) {
   DestinationRule rule;
   read_value(reader, spec, rule);

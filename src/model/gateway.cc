@@ -167,6 +167,8 @@ struct Shape<Gateway> : Table<Gateway> {
   }
 };
 
+bool read_server_tls(Reader& reader, const text::Node& node, ServerTls& out) { return read_value(reader, node, out); }
+
 Gateway read_gateway(Reader& reader, const text::Node& spec) {
   Gateway gateway;
   read_value(reader, spec, gateway);

@@ -24,6 +24,7 @@ constexpr KindReader kReaders[] = {
     {Kind::kGateway, kIstioVersions, true, read_as<Gateway, read_gateway>},
     {Kind::kServiceEntry, kIstioVersions, true, read_as<ServiceEntry, read_service_entry>},
     {Kind::kWorkloadEntry, kIstioVersions, true, read_as<WorkloadEntry, read_workload_entry>},
+    {Kind::kSidecar, kIstioVersions, true, read_as<Sidecar, read_sidecar>},
     {Kind::kService, kCoreVersions, false, read_as<Service, read_service>},
     {Kind::kEndpointSlice, kSliceVersions, false, read_as<EndpointSlice, read_endpoint_slice>},
     {Kind::kEndpoints, kCoreVersions, false, read_as<EndpointSlice, read_endpoints>},
@@ -37,11 +38,10 @@ struct Refused {
 };
 constexpr std::string_view kSecurity = "is not yet enforced, and so it is refused rather than ignored";
 constexpr std::string_view kNotYet = "is not supported yet, and so it is refused rather than ignored";
-constexpr std::array<Refused, 30> kRefused = {{
+constexpr std::array<Refused, 29> kRefused = {{
     {"security.istio.io", "PeerAuthentication", kSecurity, "take it out; traffic is plain text until mutual TLS exists"},
     {"security.istio.io", "AuthorizationPolicy", kSecurity, "take it out, and know that every caller is let in"},
     {"security.istio.io", "RequestAuthentication", kSecurity, "take it out, and know that no token is checked"},
-    {"networking.istio.io", "Sidecar", kNotYet, "take it out"},
     {"networking.istio.io", "EnvoyFilter", kNotYet, "take it out"},
     {"networking.istio.io", "ProxyConfig", kNotYet, "take it out; options of `lateen run` set concurrency and the like"},
     {"networking.istio.io", "WorkloadGroup", kNotYet, "write a WorkloadEntry for each workload"},

@@ -14,9 +14,13 @@ VirtualService read_virtual_service(Reader& reader, const text::Node& spec);
 DestinationRule read_destination_rule(Reader& reader, const text::Node& spec);
 Gateway read_gateway(Reader& reader, const text::Node& spec);
 ServiceEntry read_service_entry(Reader& reader, const text::Node& spec);
+Sidecar read_sidecar(Reader& reader, const text::Node& spec);
 WorkloadEntry read_workload_entry(Reader& reader, const text::Node& spec);
 // A retry policy alone, as MeshConfig holds one.
 bool read_retry(Reader& reader, const text::Node& node, HttpRetry& out);
+// Blocks that Sidecar shares with DestinationRule and Gateway. False: it was reported.
+bool read_connection_pool(Reader& reader, const text::Node& node, ConnectionPool& out);
+bool read_server_tls(Reader& reader, const text::Node& node, ServerTls& out);
 // Kubernetes' kinds get the whole document: some have no `spec`.
 Service read_service(Reader& reader, const text::Node& document);
 EndpointSlice read_endpoint_slice(Reader& reader, const text::Node& document);

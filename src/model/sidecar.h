@@ -10,6 +10,7 @@
 #include "model/common.h"
 #include "model/destination_rule.h"
 #include "model/gateway.h"
+#include "model/virtual_service.h"
 
 namespace lateen::model {
 
@@ -45,6 +46,7 @@ struct Sidecar {
   std::optional<ConnectionPool> inbound_connection_pool;
   // outboundTrafficPolicy.mode is ALLOW_ANY; false for REGISTRY_ONLY and for `{}`. Absent: as the mesh has it.
   std::optional<bool> allow_any_outbound;
+  std::optional<Destination> egress_proxy;     // outboundTrafficPolicy.egressProxy; only with ALLOW_ANY
   bool operator==(const Sidecar&) const = default;
 };
 

@@ -98,7 +98,7 @@ void check(const Service&, Unsupported&) {}
 void check(const EndpointSlice&, Unsupported&) {}
 void check(const Pod&, Unsupported&) {}
 void check(const Namespace&, Unsupported&) {}
-void check(const Sidecar&, Unsupported&) {}
+void check(const Sidecar&, Unsupported& out) { out.add("spec", "Sidecar is not carried out yet"); }
 void check(const EnvoyFilter&, Unsupported&) {}
 void check(const ProxyConfig&, Unsupported&) {}
 void check(const WorkloadGroup&, Unsupported&) {}
