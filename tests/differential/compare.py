@@ -1,0 +1,127 @@
+"""Sends the same requests to two data planes and compares what came of them."""
+import collections
+import json
+import socket
+
+CHANGING = {"x-request-id", "date", "x-envoy-upstream-service-time", "x-test-id"}
+DRAW_SHARE_TOLD = 0.2     # an outcome that one side has in this share of the draws must be seen on the other side
+
+
+class Client:
+    """Keep-alive connections, one for each port."""
+
+    def __init__(self):
+        self.sockets = {}
+
+    def send(self, port, request, test_id):
+        head = [f"{request.method} {request.path} HTTP/1.1", f"host: {request.host}", f"x-test-id: {test_id}"]
+        head += [f"{name}: {value}" for name, value in request.headers]
+        if request.body: head.append(f"content-length: {len(request.body)}")
+        data = ("\r\n".join(head) + "\r\n\r\n").encode("latin-1") + request.body
+        for attempt in range(2):
+            fresh = port not in self.sockets
+            if fresh:
+                connection = socket.create_connection(("127.0.0.1", port), timeout=15)
+                self.sockets[port] = (connection, connection.makefile("rb"))
+            try:
+                connection, reader = self.sockets[port]
+                connection.sendall(data)
+                return self._read(port, reader, request.method)
+            except (OSError, EOFError) as error:
+                self._drop(port)
+                if fresh or attempt: return ("no answer", type(error).__name__, [], b"")
+
+    def _drop(self, port):
+        connection, reader = self.sockets.pop(port)
+        reader.close()
+        connection.close()
+
+    def _read(self, port, reader, method):
+        status_line = reader.readline().decode("latin-1")
+        if not status_line: raise EOFError
+        status = int(status_line.split(" ")[1])
+        headers = []
+        while (line := reader.readline().decode("latin-1").rstrip("\r\n")):
+            name, _, value = line.partition(":")
+            headers.append((name.lower(), value.strip()))
+        named = dict(headers)
+        body = b""
+        if method != "HEAD" and status not in (204, 304):
+            if "chunked" in named.get("transfer-encoding", ""):
+                while (size := int(reader.readline().split(b";")[0], 16)) > 0:
+                    body += reader.read(size)
+                    reader.readline()
+                reader.readline()
+            elif "content-length" in named:
+                body = reader.read(int(named["content-length"]))
+            else:
+                body = reader.read()
+                self._drop(port)
+                return status, "", headers, body
+        if "close" in named.get("connection", ""): self._drop(port)
+        return status, "", headers, body
+
+
+def kept(headers):
+    return sorted((name.lower(), "*" if name.lower() in CHANGING else value) for name, value in headers)
+
+
+def outcome(answer):
+    """What must be the same on both sides, as JSON-able values."""
+    status, failure, headers, body = answer
+    out = {"status": status, "failure": failure}
+    try:
+        seen = json.loads(body)
+        seen = seen if isinstance(seen, dict) and "upstream" in seen else None
+    except ValueError:
+        seen = None
+    if seen is not None:
+        out["cluster"] = seen["upstream"].split(" ")[0]
+        out["method"], out["path"], out["request body"] = seen["method"], seen["path"], seen["body"]
+        out["headers upstream"] = kept(seen["headers"])
+    else:
+        out["body"] = body.decode("latin-1")
+    # The length of the echoed body follows from the request's headers, which are compared above.
+    out["headers downstream"] = kept(h for h in headers if seen is None or h[0] != "content-length")
+    return out
+
+
+def differences(envoy, ours):
+    """Lines that say how two outcomes differ."""
+    lines = []
+    for key in sorted(envoy.keys() | ours.keys()):
+        a, b = envoy.get(key), ours.get(key)
+        if a == b: continue
+        if key.startswith("headers") and a is not None and b is not None:
+            only_a = [f"{n}: {v}" for n, v in a if [n, v] not in [list(x) for x in b]]
+            only_b = [f"{n}: {v}" for n, v in b if [n, v] not in [list(x) for x in a]]
+            lines.append(f"{key}: Envoy {only_a or 'fewer'} ours {only_b or 'fewer'}")
+        else:
+            lines.append(f"{key}: Envoy {a!r} ours {b!r}")
+    return lines
+
+
+def shape(out):
+    return json.dumps([out["status"], out.get("cluster"), out.get("path")])
+
+
+def compare(client, request, envoy_port, our_port, backends, test_id):
+    """Lines; empty: the same."""
+    answers = {}
+    for side, port in (("e", envoy_port), ("l", our_port)):
+        answers[side] = [outcome(client.send(port, request, f"{side}{test_id}-{draw}")) for draw in range(request.draws)]
+    if request.draws == 1:
+        lines = differences(answers["e"][0], answers["l"][0])
+        tries = [sum(n for (_, i), n in backends.arrivals.items() if i == f"{side}{test_id}-0") for side in "el"]
+        if tries[0] != tries[1]: lines.append(f"requests upstream: Envoy {tries[0]} ours {tries[1]}")
+        return lines
+    lines = []
+    shapes = {side: collections.Counter(map(shape, answers[side])) for side in "el"}
+    for one, other, name in (("e", "l", "Envoy"), ("l", "e", "ours")):
+        for what, count in shapes[one].items():
+            if count >= DRAW_SHARE_TOLD * request.draws and what not in shapes[other]:
+                lines.append(f"{name} had {what} {count} times in {request.draws}, the other never")
+    for what in shapes["e"].keys() & shapes["l"].keys():
+        first = [next(a for a in answers[side] if shape(a) == what) for side in "el"]
+        lines += differences(*first)
+    return lines
