@@ -13,6 +13,7 @@ class Backends:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
+        self.servers = []
         self.ports = {}                              # key -> port
         self.arrivals = collections.Counter()        # (key, x-test-id) -> requests
 
@@ -24,6 +25,11 @@ class Backends:
         return self.ports[key]
 
     def stop(self):
+        async def end():
+            for server in self.servers: server.close()
+            for task in asyncio.all_tasks() - {asyncio.current_task()}: task.cancel()
+
+        asyncio.run_coroutine_threadsafe(end(), self.loop).result(5)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(5)
 
@@ -32,12 +38,15 @@ class Backends:
             try:
                 while await self._exchange(key, reader, writer):
                     pass
+            except asyncio.CancelledError:
+                return
             except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
                 pass
             finally:
                 writer.close()
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=1 << 20)
+        self.servers.append(server)
         return server.sockets[0].getsockname()[1]
 
     async def _exchange(self, key, reader, writer):

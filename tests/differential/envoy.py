@@ -64,16 +64,20 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))   # whatev
 
 class Envoy:
     def __init__(self, binary, folder, resources):
+        # Envoy watches the folder of its files: the log must not be there.
         self.folder = pathlib.Path(folder)
-        paths = write_files(folder, resources)
+        watched = self.folder / "watched"
+        watched.mkdir(exist_ok=True)
+        paths = write_files(watched, resources)
         config = self.folder / "envoy.json"
         config.write_text(json.dumps(bootstrap(paths)))
         self.log = open(self.folder / "envoy.log", "wb")
         admin_file = self.folder / "envoy-admin"
+        admin_file.unlink(missing_ok=True)
         self.process = subprocess.Popen(
             [binary, "-c", str(config), "--concurrency", "1", "--disable-hot-restart", "-l", "warning",
              "--admin-address-path", str(admin_file)], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 60
         self.admin = None
         while time.monotonic() < deadline:
             if self.process.poll() is not None:

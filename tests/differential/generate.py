@@ -84,8 +84,20 @@ def path_for(match):
 
 
 def is_random(route):
-    text = json.dumps([route.get("route", {}).get("weighted_clusters"), route.get("typed_per_filter_config")])
-    return "clusters" in text or "percentage" in text or "runtime_fraction" in json.dumps(route.get("match", {}))
+    """Whether chance decides what becomes of a request."""
+    weighted = route.get("route", {}).get("weighted_clusters", {}).get("clusters", [])
+    if sum(1 for entry in weighted if entry.get("weight", 0) > 0) > 1: return True
+    return partly(route.get("typed_per_filter_config")) or partly(route.get("match", {}).get("runtime_fraction"))
+
+
+def partly(value):
+    """Whether a percentage inside is neither 0 nor 100 %."""
+    if isinstance(value, dict):
+        if "denominator" in value or "numerator" in value:
+            whole = {"TEN_THOUSAND": 10_000, "MILLION": 1_000_000}.get(value.get("denominator"), 100)
+            return 0 < value.get("numerator", 0) < whole
+        return any(map(partly, value.values()))
+    return isinstance(value, list) and any(map(partly, value))
 
 
 def requests_for_route(host, route, number):
@@ -151,9 +163,8 @@ def requests_for(table, known):
         domains = [domain_text(d) for d in host["domains"]]
         for number, route in enumerate(host.get("routes", [])):
             out += requests_for_route(domains[0], route, number)
-        for other in domains[1:]:
-            out.append(Request(f"{other} domain", path="/", host=other, draws=1 if not any(map(is_random, host.get("routes", []))) else 60))
-        out.append(Request(f"{domains[0]} with a port", path="/", host=domains[0].split(":")[0] + ":12345",
-                           draws=60 if any(map(is_random, host.get("routes", []))) else 1))
-        out.append(Request(f"{domains[0]} upper case", path="/", host=domains[0].upper(), draws=60 if any(map(is_random, host.get("routes", []))) else 1))
+        if any(map(is_random, host.get("routes", []))): continue
+        out += [Request(f"{other} domain", host=other) for other in domains[1:]]
+        out.append(Request(f"{domains[0]} with a port", host=domains[0].split(":")[0] + ":12345"))
+        out.append(Request(f"{domains[0]} upper case", host=domains[0].upper()))
     return out

@@ -5,13 +5,13 @@ What is changed is the same for both data planes:
   - a listener that is reached through a capture binds a port of its own;
   - each endpoint of each cluster becomes an upstream of its own, so that the upstream tells the cluster;
   - TLS towards upstreams is taken away (tests/e2e/test_tls.py has it), HTTP/2 towards upstreams too;
-  - delays of faults are cut to 200 ms.
+  - delays of faults are cut to 10 ms.
 """
 import copy
 
 HCM = "envoy.filters.network.http_connection_manager"
 TCP = "envoy.filters.network.tcp_proxy"
-DELAY_MAX = 0.2
+DELAY_MAX = 0.01
 
 
 def walk(value, visit):

@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 
 import backends as upstreams
 import compare
@@ -101,7 +102,11 @@ def main():
             for line in (scratch / "ours.log").read_text().splitlines():
                 if line.startswith("refused"): refused.append(line); print(f"ours: {line}")
             ports, client, known = envoy.ports(), compare.Client(), set()
-            totals = [ask(case, ports, our_ports, echo, client, known, arguments) for case in cases]
+            totals = []
+            for case in cases:
+                begin = time.monotonic()
+                totals.append(ask(case, ports, our_ports, echo, client, known, arguments))
+                print(f"{case.name}: {totals[-1][0]} requests, {totals[-1][1]} different, {time.monotonic() - begin:.1f} s", flush=True)
         finally:
             ours.stdin.close()
             ours.wait(10)
