@@ -47,12 +47,20 @@ fuzz() {
       "build/asan/corpus/$name" $( [ -d "tests/fuzz/corpus/$name" ] && echo "tests/fuzz/corpus/$name") || return 1
   done
 }
+# Our xDS in a real Envoy, and the same requests through it and through our data plane.
+beside_envoy() {
+  local envoy
+  envoy=$(tools/envoy.sh) || return 1
+  preset release xds_proxy || return 1
+  python3 tests/differential/accept.py --envoy "$envoy" && python3 tests/differential/run.py --envoy "$envoy"
+}
 end_to_end() { LATEEN=$root/build/lateen /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/e2e; }
 
 "$root/tools/setup.sh" test || exit 1
 step "layers" python3 tools/check_layers.py src
 step "unit, golden and simulation under ASan and UBSan" unit_asan
 step "end to end" end_to_end
+step "beside Envoy" beside_envoy
 step "torture, short form" tests/torture/run.sh --short
 step "fuzzing, ${FUZZ_SECONDS:-20} s a target" fuzz
 step "workers and snapshots under TSan" tsan
