@@ -38,6 +38,7 @@ void Request::begin(stream::ServerStream& server, End end, RequestOrigin origin)
   context.outbound = origin_.outbound;
   context.connection = origin_.connection;
   context.downstream_address = origin_.remote_text;
+  context.local_address = origin_.local_text;
   context.wall = home_.loop().wall_now();
   machine_.start(std::move(context), head, ended, home_.loop().now(), home_.random());
   run();
@@ -89,7 +90,7 @@ void Request::start_try() {
     try_.host()->retain();
     tried_.emplace_back(try_.host());
   }
-  start_on(cluster_->pick({.tried = tried_, .attempts = machine_.retry().host_selection_attempts(), .hash = {}, .priorities_tried_update = 0}));
+  start_on(cluster_->pick({.tried = tried_, .attempts = machine_.retry().host_selection_attempts(), .hash = machine_.hash(), .priorities_tried_update = 0}));
 }
 
 void Request::start_original_destination() {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "http/path.h"
+#include "net/loop.h"
 
 namespace lateen::proxy {
 namespace {
@@ -128,6 +129,21 @@ bool settle_underscores(http::HeaderMap& headers, runtime::UnderscoresInNames ac
 }
 
 }  // namespace
+
+std::string client_address(const http::RequestHead& head, const runtime::HttpConnectionSettings& settings,
+                           const ConnectionFacts& connection) {
+  std::string_view found;
+  if (settings.use_remote_address) {
+    found = head.headers.get(HeaderId::kXEnvoyExternalAddress).value_or(std::string_view());
+  } else {
+    for (const http::Header& field : head.headers.fields()) {
+      if (field.id == HeaderId::kXForwardedFor) found = trusted_address(field.value, settings.trusted_hops + 1);
+    }
+  }
+  const bool v6 = found.find(':') != std::string_view::npos;
+  const std::string with_port = v6 ? "[" + std::string(found) + "]:0" : std::string(found) + ":0";
+  return std::string(!found.empty() && net::parse_address(with_port) ? found : connection.remote_ip);
+}
 
 void write_uuid(char* out, Random& random) {
   constexpr char kHex[] = "0123456789abcdef";

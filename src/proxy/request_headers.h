@@ -29,6 +29,11 @@ enum class Preparation : std::uint8_t {
 Preparation prepare_request(http::RequestHead& head, const runtime::HttpConnectionSettings& settings,
                             const ConnectionFacts& connection, Random& random, std::string& path_storage);
 
+// The IP of the client as hash policies want it: of x-forwarded-for where that is trusted (settings.use_remote_address and
+// trusted_hops; a sidecar believes its last entry), else of the connection. For a prepared request.
+std::string client_address(const http::RequestHead& head, const runtime::HttpConnectionSettings& settings,
+                           const ConnectionFacts& connection);
+
 // A random UUID of version 4, 36 characters.
 void write_uuid(char* out, Random& random);
 inline constexpr std::size_t kUuidBytes = 36;

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/time.h"
 #include "http/message.h"
@@ -38,6 +39,7 @@ struct RequestContext {
   bool outbound = true;                               // of the listener: adds x-envoy-decorator-operation
   ConnectionFacts connection;
   std::string_view downstream_address;                // "10.0.0.1:4711"
+  std::string_view local_address;                     // that the client dialled, with its port
   WallTime wall{};
 };
 
@@ -106,6 +108,8 @@ class RequestMachine {
   const runtime::Decision& decision() const { return decision_; }
   const runtime::WeightedCluster* cluster() const { return decision_.cluster; }
   const std::shared_ptr<const runtime::Cluster>& policy() const { return policy_; }
+  // The request's hash, where the route has hash policies and the cluster balances by them. After on_cluster().
+  std::optional<std::uint64_t> hash() const { return hash_; }
   const RetryState& retry() const { return retry_; }
   const LocalReply& local_reply() const { return reply_; }
   // Fills the head of the local reply; returns its body. Valid until the machine is reset.
@@ -140,6 +144,7 @@ class RequestMachine {
   void enter_replied(LocalReply reply);
   void enter_done();
 
+  void hash_request(const runtime::Forward& forward);
   void arm_route_timeout(Time from);
   void set_expected_timeout(Time now);
   void finish_response_head(http::ResponseHead& head, std::string_view date, Time now);
@@ -163,6 +168,9 @@ class RequestMachine {
   RetryState retry_;
   Deadlines deadlines_;
   LocalReply reply_;
+
+  std::optional<std::uint64_t> hash_;
+  std::vector<std::string> set_cookies_;                // made for the hash, and owed to the client
 
   Time started_{};
   std::optional<Time> request_ended_at_;

@@ -57,6 +57,11 @@ void RequestMachine::set_expected_timeout(Time now) {
 void RequestMachine::on_cluster(std::shared_ptr<const runtime::Cluster> policy, Limit& retries) {
   policy_ = std::move(policy);
   retry_.set_limit(&retries);
+  using Balancer = runtime::Cluster::Balancer;
+  if (policy_->balancer == Balancer::kRingHash || policy_->balancer == Balancer::kMaglev) return;
+  // Envoy asks for the hash, and so makes the cookie, only where the balancer wants one.
+  hash_.reset();
+  set_cookies_.clear();
 }
 
 void RequestMachine::on_try_failed(TryFailure failure) {
@@ -147,6 +152,7 @@ void RequestMachine::finish_response_head(http::ResponseHead& head, std::string_
     set_number(head.headers, HeaderId::kXEnvoyUpstreamServiceTime, duration_cast<std::chrono::milliseconds>(upstream_service_time_).count());
   }
   if (context_.outbound) head.headers.remove(HeaderId::kXEnvoyDecoratorOperation);
+  for (const std::string& cookie : set_cookies_) head.headers.add(HeaderId::kSetCookie, cookie);
   const runtime::RequestView request = view();
   runtime::HeaderContext context = header_context(request);
   context.response_headers = &head.headers;
