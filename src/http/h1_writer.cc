@@ -92,16 +92,6 @@ char* put_fields(char* out, const HeaderMap& headers, bool keeps_host) {
   return out;
 }
 
-bool accepts_trailers(const HeaderMap& headers) {
-  for (const Header& h : headers.fields()) {
-    if (h.id != HeaderId::kTe) continue;
-    bool found = false;
-    for_each_element(h.value, [&](std::string_view word) { found |= equals_ignoring_case(word, "trailers"); });
-    if (found) return true;
-  }
-  return false;
-}
-
 char* put_framing(char* out, const OutgoingFraming& framing) {
   if (framing.writes_length) out = put(put_number(put(out, "content-length: "), framing.length), "\r\n");
   if (framing.body == BodyKind::kChunked) out = put(out, "transfer-encoding: chunked\r\n");
@@ -128,6 +118,16 @@ bool body_is_usual(std::string_view method) {
 }
 
 }  // namespace
+
+bool accepts_trailers(const HeaderMap& headers) {
+  for (const Header& h : headers.fields()) {
+    if (h.id != HeaderId::kTe) continue;
+    bool found = false;
+    for_each_element(h.value, [&](std::string_view word) { found |= equals_ignoring_case(word, "trailers"); });
+    if (found) return true;
+  }
+  return false;
+}
 
 OutgoingFraming frame_request(const RequestHead& head, bool has_body) {
   OutgoingFraming framing;

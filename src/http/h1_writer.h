@@ -56,6 +56,9 @@ void append_head(std::string& text, const ResponseHead& head, const OutgoingFram
 // message itself. They point to where those of `headers` do.
 void end_to_end_fields(const HeaderMap& headers, std::vector<Header>& into);
 
+// Whether a TE field asks for trailers (RFC 9110, section 10.1.4).
+bool accepts_trailers(const HeaderMap& headers);
+
 inline constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 }  // namespace lateen::http

@@ -1,6 +1,5 @@
 #include "stream/h1_client_connection.h"
 
-#include <cerrno>
 #include <utility>
 
 #include "base/result.h"
@@ -15,33 +14,16 @@ namespace {
 constexpr std::size_t kUnaskedBytesMax = 1;
 constexpr std::uint16_t kStatusRequestTimeout = 408;
 
-std::string_view connect_error_text(int error) {
-  switch (error) {
-    case ECONNREFUSED: return "connection refused";
-    case EHOSTUNREACH: return "no route to host";
-    case ENETUNREACH: return "network is unreachable";
-    case ETIMEDOUT: return "connection timed out";
-    case ECONNRESET: return "connection reset by peer";
-    case EADDRNOTAVAIL: return "cannot assign requested address";
-    case EMFILE: return "too many open files";
-    case ENOENT: return "no such file or directory";
-    case EACCES: return "permission denied";
-    default: return "connection failed";
-  }
-}
-
 }  // namespace
 
-H1ClientConnection::H1ClientConnection(net::Loop& loop, const net::Address& to, const PoolOptions& options,
-                                       Owner& owner)
-    : loop_(loop), owner_(owner), remote_(to), options_(options), parser_(options.head_limits) {
-  socket_ = loop_.connect(to, *this, options_.bind_to);
-  if (options_.keepalive_idle > Duration::zero()) {
-    socket_->set_keepalive(options_.keepalive_idle, options_.keepalive_interval, options_.keepalive_probes);
+H1ClientConnection::H1ClientConnection(net::Loop& loop, std::unique_ptr<net::Socket> socket, const net::Address& remote,
+                                       const PoolOptions& options, Owner& owner)
+    : loop_(loop), owner_(owner), remote_(remote), options_(options), socket_(std::move(socket)), parser_(options.head_limits) {
+  if (options_.max_connection_duration > Duration::zero()) {
+    loop_.arm<&H1ClientConnection::retire>(age_timer_, options_.max_connection_duration, this);
   }
-  if (options_.connect_timeout > Duration::zero()) {
-    loop_.arm<&H1ClientConnection::on_timeout>(timer_, options_.connect_timeout, this);
-  }
+  arm_idle();
+  socket_->set_events(this);
 }
 
 H1ClientConnection::~H1ClientConnection() {
@@ -76,34 +58,14 @@ void H1ClientConnection::retire() {
   if (state_ == State::kIdle) close();
 }
 
-void H1ClientConnection::on_connected() {
-  timer_.cancel();
-  state_ = State::kIdle;
-  if (options_.max_connection_duration > Duration::zero()) {
-    loop_.arm<&H1ClientConnection::retire>(age_timer_, options_.max_connection_duration, this);
-  }
-  owner_.on_connected(*this);
-  if (state_ == State::kIdle && options_.idle_timeout > Duration::zero()) {
-    loop_.arm<&H1ClientConnection::on_timeout>(timer_, options_.idle_timeout, this);
+void H1ClientConnection::arm_idle() {
+  if (options_.idle_timeout > Duration::zero()) {
+    loop_.arm<&H1ClientConnection::on_idle_timeout>(timer_, options_.idle_timeout, this);
   }
 }
 
-void H1ClientConnection::on_timeout() {
-  if (state_ == State::kIdle) return close();
-  LATEEN_CHECK(state_ == State::kConnecting);
-  state_ = State::kClosed;
-  socket_.reset();
-  owner_.on_connect_failed(*this, ResetReason::kConnectTimeout, "connection timeout");
-}
-
-void H1ClientConnection::on_socket_error(int error) {
+void H1ClientConnection::on_socket_error(int) {
   switch (state_) {
-    case State::kConnecting:
-      timer_.cancel();
-      state_ = State::kClosed;
-      socket_.reset();
-      owner_.on_connect_failed(*this, ResetReason::kConnectFailure, connect_error_text(error));
-      return;
     case State::kIdle:
       close();
       return;
@@ -168,7 +130,6 @@ bool H1ClientConnection::wants_to_read() const {
     case State::kExchange:
       if (response_done_) return in_.size() < kUnaskedBytesMax;
       return stream_->credit() > 0;
-    case State::kConnecting:
     case State::kClosed:
       return false;
   }
@@ -346,9 +307,7 @@ void H1ClientConnection::become_idle() {
   state_ = State::kIdle;
   flush_pending_ = read_pending_ = false;
   soon_.cancel();
-  if (options_.idle_timeout > Duration::zero()) {
-    loop_.arm<&H1ClientConnection::on_timeout>(timer_, options_.idle_timeout, this);
-  }
+  arm_idle();
   owner_.on_free(*this);
 }
 

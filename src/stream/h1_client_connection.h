@@ -1,11 +1,11 @@
 // H1ClientConnection: one HTTP/1.1 connection to an endpoint, for one exchange after another.
 //
-//                 up               start_stream            stream released, exchange clean
-//   kConnecting ------> kIdle <----------------> kExchange --------------------------------> kIdle
-//        |                | bytes or end unasked,    | stream released early, message broken,
-//        | failed,        | idle timeout             | not to be kept
-//        v timeout        v                          v
-//      kClosed <----------+--------------------------+
+//            start_stream            stream released, exchange clean
+//   kIdle ----------------> kExchange --------------------------------> kIdle
+//     | bytes or end unasked,    | stream released early, message broken,
+//     | idle timeout             | not to be kept
+//     v                          v
+//   kClosed <--------------------+
 //
 // An exchange is clean when both messages are complete, nothing came behind the response, and both sides keep the
 // connection. Everything else closes it: a connection in doubt is never used again.
@@ -37,17 +37,17 @@ class H1ClientConnection final : private net::SocketEvents {
   class Owner {
    public:
     virtual ~Owner() = default;
-    virtual void on_connected(H1ClientConnection& connection) = 0;
-    virtual void on_connect_failed(H1ClientConnection& connection, ResetReason reason, std::string_view detail) = 0;
     // Idle after a clean exchange.
     virtual void on_free(H1ClientConnection& connection) = 0;
-    // The socket is closed (not after on_connect_failed). The object lives on while a stream holds it.
+    // The socket is closed. The object lives on while a stream holds it.
     virtual void on_closed(H1ClientConnection& connection) = 0;
     // The last stream of a closed connection has let go: to be deleted, after the current event.
     virtual void on_unused(H1ClientConnection& connection) = 0;
   };
 
-  H1ClientConnection(net::Loop& loop, const net::Address& to, const PoolOptions& options, Owner& owner);
+  // `socket` is connected. `remote` and `owner` must outlive the connection.
+  H1ClientConnection(net::Loop& loop, std::unique_ptr<net::Socket> socket, const net::Address& remote, const PoolOptions& options,
+                     Owner& owner);
   // A stream that is still there is told kLocal and let go.
   ~H1ClientConnection() override;
 
@@ -58,7 +58,6 @@ class H1ClientConnection final : private net::SocketEvents {
   void close();
 
   bool idle() const { return state_ == State::kIdle; }
-  bool connecting() const { return state_ == State::kConnecting; }
   bool closed() const { return state_ == State::kClosed; }
   bool has_stream() const { return stream_ != nullptr; }
   const net::Address& remote_address() const { return remote_; }
@@ -71,10 +70,9 @@ class H1ClientConnection final : private net::SocketEvents {
 
  private:
   friend class H1ClientStream;
-  enum class State : std::uint8_t { kConnecting, kIdle, kExchange, kClosed };
+  enum class State : std::uint8_t { kIdle, kExchange, kClosed };
 
   // net::SocketEvents
-  void on_connected() override;
   void on_readable() override { read(); }
   void on_writable() override { flush(); }
   void on_socket_error(int error) override;
@@ -88,7 +86,8 @@ class H1ClientConnection final : private net::SocketEvents {
 
   void run_soon();
   void on_soon();
-  void on_timeout();
+  void on_idle_timeout() { close(); }
+  void arm_idle();
   bool wants_to_read() const;
   void read();
   void on_peer_end();
@@ -115,7 +114,7 @@ class H1ClientConnection final : private net::SocketEvents {
   BodyReader body_;
   Buffer in_;
   Outbox outbox_;
-  State state_ = State::kConnecting;
+  State state_ = State::kIdle;
   std::string_view method_;           // static text: what of the request's method the parser must know
   bool head_read_ = false;            // the final head of the response
   bool response_done_ = false;
@@ -129,7 +128,7 @@ class H1ClientConnection final : private net::SocketEvents {
   bool flush_pending_ = false, read_pending_ = false;
   std::uint32_t requests_ = 0;
   std::uint32_t informational_ = 0;
-  net::Timer timer_;                  // kConnecting: connect timeout; kIdle: idle timeout
+  net::Timer timer_;                  // kIdle: idle timeout
   net::Timer age_timer_;
   net::Timer soon_;
 };

@@ -1,5 +1,6 @@
 #include "stream/h1_server_connection.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -59,6 +60,8 @@ class H1ServerConnection final : public ServerConnection, private net::SocketEve
   void on_bad_body();
   bool drop_body();
   void refuse(std::uint16_t status, std::string_view detail);
+  bool is_http2() const;
+  void hand_over();
 
   void flush();
   void on_flushed();
@@ -84,6 +87,7 @@ class H1ServerConnection final : public ServerConnection, private net::SocketEve
   bool peer_ended_ = false;       // the client's FIN
   bool write_shut_ = false;       // ours
   bool drains_ = false;           // no request after the current one
+  bool had_request_ = false;
   bool processing_ = false;
   bool large_reads_ = false;
   bool flush_pending_ = false, read_pending_ = false, closed_pending_ = false, in_soon_ = false;
@@ -287,6 +291,10 @@ bool H1ServerConnection::read_head() {
       }
       return false;
     case http::ParseState::kRefused:
+      if (is_http2()) {
+        hand_over();
+        return false;
+      }
       refuse(parser_.refusal().status, parser_.refusal().detail);
       return true;
     case http::ParseState::kComplete:
@@ -300,6 +308,7 @@ bool H1ServerConnection::read_head() {
 void H1ServerConnection::begin_exchange() {
   timer_.cancel();
   state_ = State::kExchange;
+  had_request_ = true;
   http::RequestHead& head = parser_.head();
   const http::Framing& framing = parser_.framing();
   if (head.scheme.empty()) head.scheme = options_.scheme;
@@ -376,6 +385,21 @@ void H1ServerConnection::refuse(std::uint16_t status, std::string_view detail) {
   outbox_.put_framing(text);
   linger();
   acceptor_.on_refused(status, detail);
+}
+
+// The parser has read "PRI * HTTP/2.0" and nothing behind it, so the bytes are as they came.
+bool H1ServerConnection::is_http2() const {
+  if (options_.http2 == nullptr || had_request_) return false;
+  const std::string_view seen(region_.data(), std::min(region_.size(), kH2Preface.size()));
+  return kH2Preface.starts_with(seen);
+}
+
+void H1ServerConnection::hand_over() {
+  state_ = State::kClosed;
+  timer_.cancel();
+  age_timer_.cancel();
+  socket_->set_events(nullptr);
+  options_.http2->on_http2_preface(std::move(socket_), {region_.data(), region_.size()});
 }
 
 // ---- writing and ending ---------------------------------------------------------------------------------------------

@@ -21,6 +21,15 @@
 
 namespace lateen::stream {
 
+// Takes over a connection whose client speaks HTTP/2.
+class Http2Taker {
+ public:
+  virtual ~Http2Taker() = default;
+  // From inside the HTTP/1.1 connection, which does and says nothing after it, and is to be destroyed from the loop.
+  // `first_bytes`: what has been read of the client's preface.
+  virtual void on_http2_preface(std::unique_ptr<net::Socket> socket, std::string_view first_bytes) = 0;
+};
+
 struct H1ServerOptions {
   http::HeadLimits head_limits = {};
   Duration header_timeout = std::chrono::seconds(10);  // first byte of a head to its last; 408; zero: none
@@ -34,6 +43,12 @@ struct H1ServerOptions {
   // A client that closes its half while an answer is going on has gone: for answers that stay open as long as the client
   // lives. Otherwise it still gets its answer.
   bool half_close_is_gone = false;
+  // Null: HTTP/2 is a version that is not supported. It is found where an HTTP/1.1 head would be refused, so it costs
+  // HTTP/1.1 nothing.
+  Http2Taker* http2 = nullptr;
+  // Of an HTTP/2 connection; see http::H2ServerOptions.
+  std::uint32_t http2_streams_max = 0, http2_stream_window_bytes = 0, http2_connection_window_bytes = 0;
+  bool http2_extended_connect = false;
 };
 
 // Of a request whose response is complete before its body: when more is to come, the response announces the close.
@@ -41,6 +56,8 @@ inline constexpr std::size_t kDrainBytesMax = 64 * 1024;
 // Of a client that goes on sending after our response: so many bytes are read before the connection is cut; and so many
 // are dropped to keep a connection whose response has not announced the close.
 inline constexpr std::size_t kLingerBytesMax = 1024 * 1024;
+
+inline constexpr std::string_view kH2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";   // RFC 9113, section 3.4
 
 // A draining connection that is idle may have a request on its way: so long it is waited for, and answered with
 // "connection: close".

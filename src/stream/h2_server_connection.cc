@@ -1,6 +1,7 @@
 #include "stream/h2_server_connection.h"
 
 #include <deque>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -14,6 +15,28 @@
 namespace lateen::stream {
 
 namespace {
+
+http::H2ServerOptions session_options(const H1ServerOptions& options) {
+  return {.limits = options.head_limits,
+          .server_name = options.server_name,
+          .scheme = options.scheme,
+          .streams_max = options.http2_streams_max,
+          .stream_window_bytes = options.http2_stream_window_bytes,
+          .connection_window_bytes = options.http2_connection_window_bytes,
+          .extended_connect = options.http2_extended_connect};
+}
+
+// An HTTP/1.1 server wants a key (RFC 6455, section 4.1), which HTTP/2 has no use for: 16 bytes, in base64.
+void add_websocket_key(http::RequestHead& head, net::Loop& loop) {
+  constexpr std::string_view kKey = "sec-websocket-key";
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  constexpr std::size_t kWholeDigits = 21;   // of 6 bits; the last digit has but 2, behind it comes padding
+  if (head.headers.get(http::HeaderId::kUpgrade) != "websocket" || head.headers.get(kKey)) return;
+  std::string key;
+  for (std::size_t i = 0; i < kWholeDigits; ++i) key += kDigits[loop.random() % kDigits.size()];
+  key += kDigits[loop.random() % 4 * 16];
+  head.headers.add(kKey, key + "==");
+}
 
 class H2ServerConnection final : public ServerConnection,
                                  private net::SocketEvents,
@@ -106,7 +129,7 @@ H2ServerConnection::H2ServerConnection(net::Loop& loop, std::unique_ptr<net::Soc
       options_(options),
       remote_(socket_->remote_address()),
       local_(socket_->local_address()),
-      session_(*this, options.head_limits, options.server_name, options.scheme) {
+      session_(*this, session_options(options)) {
   in_.append_copy(first_bytes);
   if (options_.max_connection_duration > Duration::zero()) {
     loop_.arm<&H2ServerConnection::drain>(age_timer_, options_.max_connection_duration, this);
@@ -217,6 +240,7 @@ void H2ServerConnection::process() {
 http::H2StreamEvents* H2ServerConnection::on_request(std::unique_ptr<http::H2Exchange> exchange) {
   timer_.cancel();
   const http::H2StreamId id = exchange->id;
+  if (exchange->is_extended_connect) add_websocket_key(exchange->head, loop_);
   H2ServerStream::Connection& self = *this;
   auto made = std::make_unique<H2ServerStream>(self, std::move(exchange), head_started_);
   H2ServerStream& stream = *made;

@@ -15,8 +15,6 @@ namespace lateen::stream {
 // The framed bytes that wait for the socket; above it no DATA is framed, so that other frames do not wait long.
 inline constexpr std::size_t kH2OutboxBytesMax = 64 * 1024;
 
-inline constexpr std::string_view kH2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
 // As make_h1_server_connection, with the same options: the header timeout is also the preface's, the idle timeout counts
 // while there is no stream, drain() sends GOAWAY, and the connection closes when the streams that there are have ended.
 std::unique_ptr<ServerConnection> make_h2_server_connection(net::Loop& loop, std::unique_ptr<net::Socket> socket,

@@ -9,6 +9,7 @@ namespace lateen::stream {
 namespace {
 constexpr std::uint16_t kStatusContinue = 100;
 constexpr std::uint16_t kStatusSwitching = 101;
+constexpr std::uint16_t kStatusOk = 200;
 }  // namespace
 
 H2ServerStream::H2ServerStream(Connection& connection, std::unique_ptr<http::H2Exchange> exchange, Time started)
@@ -96,9 +97,28 @@ void H2ServerStream::send_informational(const http::ResponseHead& head) {
 void H2ServerStream::send_headers(const http::ResponseHead& head, End end) {
   if (state_ == State::kEnded) return;  // the client has gone
   LATEEN_CHECK(state_ == State::kOpen);
-  if (head.status == kStatusSwitching) return cut();  // HTTP/2 has no upgrade (RFC 9113, section 8.6)
+  if (exchange_->is_extended_connect) {
+    // RFC 8441, section 5: 101 is 200; any other 2xx would be taken for it.
+    if (head.status == kStatusSwitching) return send_established(head, end);
+    if (head.status < 300) return cut();
+  } else if (head.status == kStatusSwitching) {
+    return cut();  // HTTP/2 has no upgrade (RFC 9113, section 8.6)
+  }
   const http::Answered answered{exchange_->head.method, http::Version::kHttp2, true};
-  const http::OutgoingFraming framing = http::frame_response(head, answered, end == End::kNo);
+  submit(head, http::frame_response(head, answered, end == End::kNo), end);
+}
+
+void H2ServerStream::send_established(const http::ResponseHead& head, End end) {
+  http::ResponseHead established;
+  established.status = kStatusOk;
+  established.headers = head.headers.copy();
+  established.headers.remove("sec-websocket-accept");   // stands for the key, which HTTP/2 does not have
+  http::OutgoingFraming raw;
+  raw.body = http::BodyKind::kTunnel;
+  submit(established, raw, end);
+}
+
+void H2ServerStream::submit(const http::ResponseHead& head, const http::OutgoingFraming& framing, End end) {
   body_ = framing.body;
   length_left_ = framing.length;
   connection_.session().submit_response(*exchange_, head, framing, end == End::kYes);

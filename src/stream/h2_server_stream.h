@@ -75,6 +75,8 @@ class H2ServerStream final : public ServerStream, public http::H2StreamEvents {
   void complete();
   void fail(ResetReason reason);
   void send_continue();
+  void send_established(const http::ResponseHead& head, End end);
+  void submit(const http::ResponseHead& head, const http::OutgoingFraming& framing, End end);
 
   Connection& connection_;
   const std::unique_ptr<http::H2Exchange> exchange_;

@@ -14,6 +14,7 @@ class HeadRegion {
   // Takes what `in` holds into the region. Calls until finish() must pass the same buffer.
   void take(Buffer& in);
   char* data();
+  const char* data() const { return gathered_ ? block_.data() : slice_.view().data(); }
   std::size_t size() const { return gathered_ ? block_.size() : slice_.size(); }
   // The first `bytes` are the head and are kept; what came behind them goes back to the front of `in`, which take() has
   // left empty.

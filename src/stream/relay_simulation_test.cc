@@ -9,7 +9,7 @@
 #include <string>
 
 #include "stream/client_pool.h"
-#include "stream/h1_server_connection.h"
+#include "stream/server_connection.h"
 #include "testing/virtual_loop.h"
 
 namespace lateen::stream {
@@ -94,7 +94,7 @@ class Site : public ServerStreamAcceptor, private net::ListenSocketEvents {
   void on_accept(std::unique_ptr<net::Socket> socket) override {
     connections_.push_back(std::make_unique<Open>(*this));
     Open& open = *connections_.back();
-    open.connection = make_h1_server_connection(loop_, std::move(socket), open, {});
+    open.connection = make_server_connection(loop_, std::move(socket), open, {});
   }
   std::unique_ptr<net::ListenSocket> listener_;
   std::list<std::unique_ptr<Open>> connections_;
@@ -318,7 +318,16 @@ struct Tally {
   std::size_t answered = 0, failed = 0;
 };
 
-Tally run(std::uint64_t seed, const testing::NetworkOptions& options) {
+// What is spoken on the two ways.
+struct Ways {
+  PoolProtocol to_relay, to_upstream;
+};
+constexpr Ways kWays[] = {{PoolProtocol::kHttp1, PoolProtocol::kHttp1},
+                          {PoolProtocol::kHttp1, PoolProtocol::kHttp2},
+                          {PoolProtocol::kHttp2, PoolProtocol::kHttp1},
+                          {PoolProtocol::kHttp2, PoolProtocol::kHttp2}};
+
+Tally run(std::uint64_t seed, const testing::NetworkOptions& options, const Ways& ways) {
   testing::VirtualNetwork network(seed, options);
   testing::VirtualLoop client_loop(network), relay_loop(network), upstream_loop(network);
   Unlimited client_admission, relay_admission;
@@ -329,10 +338,14 @@ Tally run(std::uint64_t seed, const testing::NetworkOptions& options) {
     PoolOptions pool_options;
     pool_options.connect_timeout = 1s;
     pool_options.max_requests_per_connection = seed % 3 == 0 ? 5 : 0;
-    auto to_upstream = make_h1_client_pool(relay_loop, upstream.address(), pool_options, relay_admission);
+    pool_options.protocol = ways.to_upstream;
+    auto to_upstream = make_client_pool(relay_loop, upstream.address(), pool_options, relay_admission);
     Relay relay(relay_loop, *to_upstream);
     relay.open();
-    auto to_relay = make_h1_client_pool(client_loop, relay.address(), {}, client_admission);
+    PoolOptions client_options;
+    client_options.protocol = ways.to_relay;
+    client_options.http2_streams_max = seed % 2 == 0 ? 4 : 0;
+    auto to_relay = make_client_pool(client_loop, relay.address(), client_options, client_admission);
 
     std::vector<std::unique_ptr<Request>> requests;
     for (int i = 0; i < 30; ++i) {
@@ -380,24 +393,28 @@ TEST(RelaySimulation, WhereNothingGoesWrongEveryRequestIsAnsweredToTheLastByte) 
   for (std::uint64_t seed = 1; seed <= 30; ++seed) {
     testing::NetworkOptions options;
     options.pipe_bytes = 500 + seed * 1013 % 60'000;
-    EXPECT_EQ(run(seed, options).failed, 0u) << "seed " << seed;
+    for (const Ways& ways : kWays) EXPECT_EQ(run(seed, options, ways).failed, 0u) << "seed " << seed;
   }
 }
 
 TEST(RelaySimulation, WhereConnectionsAreRefusedAndResetNothingIsFalsifiedDoubledOrLeftBehind) {
-  std::size_t answered = 0, failed = 0;
+  std::size_t answered[std::size(kWays)] = {}, failed[std::size(kWays)] = {};
   for (std::uint64_t seed = 1000; seed <= 1070; ++seed) {
     testing::NetworkOptions options;
     options.pipe_bytes = 500 + seed * 1013 % 60'000;
     options.reset_per_million = 3'000;
     options.refuse_per_million = 30'000;
     options.lose_per_million = 10'000;
-    const Tally result = run(seed, options);
-    answered += result.answered;
-    failed += result.failed;
+    for (std::size_t way = 0; way < std::size(kWays); ++way) {
+      const Tally result = run(seed, options, kWays[way]);
+      answered[way] += result.answered;
+      failed[way] += result.failed;
+    }
   }
-  EXPECT_GT(answered, 500u);
-  EXPECT_GT(failed, 50u);
+  for (std::size_t way = 0; way < std::size(kWays); ++way) {
+    EXPECT_GT(answered[way], 500u) << way;
+    EXPECT_GT(failed[way], 50u) << way;
+  }
 }
 
 }  // namespace

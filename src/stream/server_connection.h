@@ -7,9 +7,7 @@
 
 namespace lateen::stream {
 
-// As make_h1_server_connection. Until it is known which protocol it is, the idle timeout counts, and from the first byte
-// on the header timeout. An HTTP/1 connection is recognised by its first byte that is not the preface's; the rest is the
-// HTTP/1 connection's own.
+// As make_h1_server_connection. HTTP/2 begins where the first bytes are its preface; `options.http2` is not looked at.
 std::unique_ptr<ServerConnection> make_server_connection(net::Loop& loop, std::unique_ptr<net::Socket> socket,
                                                          ServerStreamAcceptor& acceptor, const H1ServerOptions& options);
 
