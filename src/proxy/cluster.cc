@@ -1,28 +1,69 @@
 #include "proxy/cluster.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace lateen::proxy {
 
+namespace {
+
+bool needs_tables(const runtime::Cluster* policy) {
+  using Balancer = runtime::Cluster::Balancer;
+  return policy != nullptr && (policy->balancer == Balancer::kRingHash || policy->balancer == Balancer::kMaglev);
+}
+
+// Whether tables that were made for one policy serve the other.
+bool same_tables(const runtime::Cluster& a, const runtime::Cluster& b) {
+  return a.balancer == b.balancer && a.hash_function == b.hash_function && a.ring_size_min == b.ring_size_min &&
+         a.ring_size_max == b.ring_size_max && a.maglev_table_size == b.maglev_table_size &&
+         a.hashes_hostname == b.hashes_hostname && a.hash_balance_percent == b.hash_balance_percent &&
+         a.locality_weighted == b.locality_weighted && a.panic_threshold_percent == b.panic_threshold_percent;
+}
+
+}  // namespace
+
 void Cluster::set_policy(std::shared_ptr<const runtime::Cluster> policy, Time now) {
   if (policy == nullptr) {
-    set_endpoints(nullptr);
+    set_endpoints(nullptr, now);
   } else {
     limits_.set(policy->limits);
   }
+  bool health_changed = false;
   if (policy == nullptr || !policy->outlier) {
     interval_due_.reset();
-    outlier_.release_all();
+    health_changed = outlier_.release_all();
   } else if (!interval_due_) {
     interval_due_ = now + policy->outlier->interval;
   } else {
     interval_due_ = std::min(*interval_due_, now + policy->outlier->interval);
   }
+  Current next = current();
+  const bool keeps_tables = !health_changed && needs_tables(policy.get()) && next.tables != nullptr && same_tables(*next.policy, *policy);
+  next.policy = std::move(policy);
+  if (!keeps_tables) next.tables = make_tables(next);
+  put(std::move(next));
+}
+
+std::shared_ptr<const HashTables> Cluster::make_tables(const Current& of) {
+  if (!needs_tables(of.policy.get())) return nullptr;
+  // From here on, what changes is not in them.
+  tables_stale_.store(false, std::memory_order_seq_cst);
+  return std::make_shared<const HashTables>(of.hosts, *of.policy, services_.hash_tables == nullptr ? own_tables_ : *services_.hash_tables);
+}
+
+void Cluster::put(Current next) {
   {
     const std::lock_guard hold(lock_);
-    policy_ = std::move(policy);
+    std::swap(current_, next);
   }
-  bump_epoch();
+  bump_epoch();   // `next` is now what there was; it goes without the lock
+}
+
+void Cluster::rebuild_tables() {
+  Current next = current();
+  if (!needs_tables(next.policy.get())) return;
+  next.tables = make_tables(next);
+  put(std::move(next));
 }
 
 Result<net::Address> Cluster::address_of(const runtime::Endpoint& endpoint) {
@@ -34,21 +75,21 @@ Result<net::Address> Cluster::address_of(const runtime::Endpoint& endpoint) {
   return net::parse_address(ipv6 ? "[" + endpoint.host + "]:" + port : endpoint.host + ":" + port);
 }
 
-std::shared_ptr<const Host> Cluster::host_for(const net::Address& address) {
+std::shared_ptr<const Host> Cluster::host_for(const net::Address& address, Time now) {
   const std::string key = net::to_string(address);
   const auto found = hosts_by_address_.find(key);
   if (found != hosts_by_address_.end()) return found->second;
-  return std::make_shared<const Host>(address, workers_);
+  return std::make_shared<const Host>(address, workers_, now);
 }
 
-void Cluster::set_endpoints(std::shared_ptr<const runtime::EndpointSet> endpoints) {
+void Cluster::set_endpoints(std::shared_ptr<const runtime::EndpointSet> endpoints, Time now) {
   auto set = std::make_shared<HostSet>();
   std::unordered_map<std::string, std::shared_ptr<const Host>> now_here;
   if (endpoints != nullptr) {
     for (const runtime::Endpoint& endpoint : endpoints->endpoints) {
       const Result<net::Address> address = address_of(endpoint);
       if (!address) continue;
-      std::shared_ptr<const Host> host = host_for(*address);
+      std::shared_ptr<const Host> host = host_for(*address, now);
       // An address that is listed twice is one host; the first entry describes it.
       if (!now_here.emplace(host->text(), host).second) continue;
       outlier_.add_host(*host);
@@ -60,35 +101,64 @@ void Cluster::set_endpoints(std::shared_ptr<const runtime::EndpointSet> endpoint
     if (!now_here.contains(key)) outlier_.remove_host(*host);
   }
   hosts_by_address_ = std::move(now_here);
-  endpoints_ = std::move(endpoints);
-  {
-    const std::lock_guard hold(lock_);
-    hosts_ = std::move(set);
+  Current next = current();
+  note_recovered(*next.hosts, *set, now);
+  set->endpoints = std::move(endpoints);
+  next.hosts = std::move(set);
+  next.tables = make_tables(next);
+  put(std::move(next));
+}
+
+// A host that was listed as unhealthy and is no longer starts slowly again.
+void Cluster::note_recovered(const HostSet& before, const HostSet& after, Time now) {
+  std::unordered_set<const Host*> unhealthy;
+  for (const Member& member : before.members) {
+    if (!member.listed_healthy()) unhealthy.insert(member.host.get());
   }
-  bump_epoch();
+  if (unhealthy.empty()) return;
+  for (const Member& member : after.members) {
+    if (member.listed_healthy() && unhealthy.contains(member.host.get())) member.host->set_in_service_since(now);
+  }
+}
+
+Cluster::Current Cluster::current() const {
+  const std::lock_guard hold(lock_);
+  return current_;
 }
 
 std::shared_ptr<const HostSet> Cluster::hosts() const {
   const std::lock_guard hold(lock_);
-  return hosts_;
+  return current_.hosts;
 }
 
 std::shared_ptr<const runtime::Cluster> Cluster::policy() const {
   const std::lock_guard hold(lock_);
-  return policy_;
+  return current_.policy;
+}
+
+std::uint32_t Cluster::requests_active() const {
+  std::uint32_t sum = 0;
+  for (const ClusterSlot& slot : slots_) sum += slot.requests_active.get() + slot.pending_active.get();
+  return sum;
 }
 
 void Cluster::report(const Host& host, const runtime::Cluster& policy, TryResult result, std::uint16_t status, Time now,
                      Random& random) {
   if (!policy.outlier) return;
-  if (outlier_.report(host, *policy.outlier, result, status, now, random)) bump_epoch();
+  if (!outlier_.report(host, *policy.outlier, result, status, now, random)) return;
+  bump_epoch();
+  if (!needs_tables(&policy) || !services_.on_tables_stale) return;
+  if (!tables_stale_.exchange(true, std::memory_order_seq_cst)) services_.on_tables_stale(id_);
 }
 
 std::optional<Time> Cluster::on_tick(Time now) {
   if (!interval_due_) return std::nullopt;
   if (*interval_due_ > now) return interval_due_;
   const std::shared_ptr<const runtime::Cluster> policy = this->policy();
-  if (outlier_.on_interval(*policy->outlier, now)) bump_epoch();
+  if (outlier_.on_interval(*policy->outlier, now)) {
+    bump_epoch();
+    rebuild_tables();
+  }
   interval_due_ = now + policy->outlier->interval;
   return interval_due_;
 }
@@ -180,6 +250,13 @@ ClusterStatus Cluster::status(Time now) const {
     out.requests_active += slot.requests_active.get();
     out.retries_active += slot.retries_active.get();
     for (const NamedCounter& named : kCounters) out.counters[named.name] += (slot.*named.counter).get();
+  }
+  if (const Current now_used = current(); now_used.tables != nullptr) {
+    const bool maglev = now_used.policy->balancer == runtime::Cluster::Balancer::kMaglev;
+    const TableSpread spread = now_used.tables->spread();
+    if (!maglev) out.counters["ring_hash_lb.size"] = spread.size;
+    out.counters[maglev ? "maglev_lb.min_entries_per_host" : "ring_hash_lb.min_hashes_per_host"] = spread.entries_min;
+    out.counters[maglev ? "maglev_lb.max_entries_per_host" : "ring_hash_lb.max_hashes_per_host"] = spread.entries_max;
   }
   const OutlierCounters counters = outlier_.counters();
   out.ejections_overflow = counters.ejections_overflow;

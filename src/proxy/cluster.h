@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,6 +16,7 @@
 
 #include "base/time.h"
 #include "proxy/circuit_breaker.h"
+#include "proxy/hash_tables.h"
 #include "proxy/host.h"
 #include "proxy/outlier_detection.h"
 #include "proxy/proxy.h"
@@ -34,16 +36,27 @@ struct alignas(64) ClusterSlot {
   OwnedCounter<std::uint64_t> upstream_rq_1xx, upstream_rq_2xx, upstream_rq_3xx, upstream_rq_4xx, upstream_rq_5xx;
 };
 
-class Cluster {
+// What a cluster needs from the process around it.
+struct ClusterServices {
+  HashTableMemory* hash_tables = nullptr;                      // outlives the cluster
+  // Asks for rebuild_tables() on the control thread. Called from any thread, once until that has happened.
+  std::function<void(runtime::ClusterId)> on_tables_stale;
+};
+
+class Cluster final : private ActiveRequests {
  public:
-  Cluster(std::string name, runtime::ClusterId id, unsigned workers)
-      : name_(std::move(name)), id_(id), workers_(workers), slots_(workers) {}
+  Cluster(std::string name, runtime::ClusterId id, unsigned workers, ClusterServices services = {})
+      : name_(std::move(name)), id_(id), workers_(workers), services_(std::move(services)), slots_(workers) {
+    limits_.retries.count_active_in(*this);
+  }
 
   // ---- control thread
   // Null: the cluster is gone (requests for it are answered NC by the snapshot); its hosts leave.
   void set_policy(std::shared_ptr<const runtime::Cluster> policy, Time now);
   // Resolved addresses; null: none known. Hosts that are still there keep their state.
-  void set_endpoints(std::shared_ptr<const runtime::EndpointSet> endpoints);
+  void set_endpoints(std::shared_ptr<const runtime::EndpointSet> endpoints, Time now);
+  // The health of hosts has changed since the tables of ring hash or maglev were made.
+  void rebuild_tables();
   // Endpoints whose host is not an IP address (a name that is yet to be resolved): they are left out of the set.
   static Result<net::Address> address_of(const runtime::Endpoint& endpoint);
   // Called now and then; runs the outlier interval when it is due. The next time it wants to be called, if any.
@@ -57,6 +70,15 @@ class Cluster {
   std::uint64_t epoch() const { return epoch_.load(std::memory_order_acquire); }
   std::shared_ptr<const HostSet> hosts() const;
   std::shared_ptr<const runtime::Cluster> policy() const;
+  // What goes together at one moment.
+  struct Current {
+    std::shared_ptr<const HostSet> hosts;
+    std::shared_ptr<const runtime::Cluster> policy;
+    std::shared_ptr<const HashTables> tables;                  // of `hosts`; null: the balancer needs none
+  };
+  Current current() const;
+  // Requests that have a stream or wait for one, over all workers; a little behind where others are writing.
+  std::uint32_t requests_active() const override;
   ClusterLimits& limits() { return limits_; }
   ClusterSlot& slot(unsigned worker) { return slots_[worker]; }
   // One result of a try on `host`, under the policy that the request pinned.
@@ -65,23 +87,27 @@ class Cluster {
 
  private:
   void bump_epoch() { epoch_.fetch_add(1, std::memory_order_release); }
-  std::shared_ptr<const Host> host_for(const net::Address& address);
+  std::shared_ptr<const Host> host_for(const net::Address& address, Time now);
+  std::shared_ptr<const HashTables> make_tables(const Current& of);
+  void put(Current next);
+  static void note_recovered(const HostSet& before, const HostSet& after, Time now);
 
   const std::string name_;
   const runtime::ClusterId id_;
   const unsigned workers_;
+  const ClusterServices services_;
   std::vector<ClusterSlot> slots_;
   ClusterLimits limits_;
   OutlierDetector outlier_;
   std::atomic<std::uint64_t> epoch_{1};
+  std::atomic<bool> tables_stale_{false};
 
-  mutable std::mutex lock_;                                // guards the two pointers, not what they point at
-  std::shared_ptr<const HostSet> hosts_ = std::make_shared<const HostSet>();
-  std::shared_ptr<const runtime::Cluster> policy_;
+  HashTableMemory own_tables_;                             // where the process gives none; outlives current_
+  mutable std::mutex lock_;                                // guards the pointers, not what they point at
+  Current current_{.hosts = std::make_shared<const HostSet>(), .policy = {}, .tables = {}};
 
   // Control thread only.
   std::unordered_map<std::string, std::shared_ptr<const Host>> hosts_by_address_;
-  std::shared_ptr<const runtime::EndpointSet> endpoints_;
   std::optional<Time> interval_due_;
 };
 

@@ -1,16 +1,22 @@
-// LoadBalancer: picks a host of one cluster for one try. One for each worker and cluster; pure, randomness is an argument.
+// LoadBalancer: picks a host of one cluster for one try. One for each worker and cluster; pure, time and randomness are
+// arguments.
 //
-// Envoy's rules: priorities are filled from 0 upwards with an overprovisioning factor of 1.4; a priority below the panic
-// threshold uses all its hosts; round robin and least request honour weights, random does not.
+// Envoy's rules: a priority by load (priority_load.h), in it a locality where the cluster asks for that, in it a host:
+// round robin and least request honour weights, random does not, ring hash and maglev ask the tables that all workers
+// share. Beyond Envoy: kPeakEwma.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "proxy/hash_tables.h"
 #include "proxy/host.h"
+#include "proxy/host_groups.h"
 #include "proxy/random.h"
+#include "proxy/zone_routing.h"
 #include "runtime/snapshot.h"
 
 namespace lateen::proxy {
@@ -43,41 +49,63 @@ class WeightedSchedule {
   std::uint64_t order_ = 0;
 };
 
-struct BalancerSettings {
-  runtime::Cluster::Balancer balancer = runtime::Cluster::Balancer::kLeastRequest;
-  std::uint32_t least_request_choices = 2;
-  std::uint32_t panic_threshold_percent = 50;
-  bool operator==(const BalancerSettings&) const = default;
+// Where this proxy is, and the cluster of proxies like this one, for zone-aware routing. Empty: not known.
+struct OwnPlace {
+  LocalityName locality;
+  const HostSet* local_cluster = nullptr;
+};
+
+struct PickRequest {
+  std::optional<std::uint64_t> hash;                 // of the request; absent: a random one
+  std::uint32_t attempt = 0;                         // draw of one try
+  std::span<const std::uint32_t> priorities_tried;   // not empty: these are left out if others are available
+  std::uint32_t requests_active = 0;                 // of the cluster, for hash_balance_factor
 };
 
 class LoadBalancer {
  public:
-  // Takes over a host set, or the same one after its health has changed. `members` must outlive the next rebuild.
-  void rebuild(std::span<const Member> members, const BalancerSettings& settings, Random& random);
+  // Takes over a host set, or the same one after its health has changed. `set` and `policy` must live until the next
+  // rebuild. `tables`: of the same set, for ring hash and maglev; shared. `own` is only read here.
+  void rebuild(const HostSet& set, const runtime::Cluster& policy, std::shared_ptr<const HashTables> tables,
+               const OwnPlace& own, Random& random, Time now);
 
   // The index of a member, or nothing where no host may be used.
-  std::optional<std::uint32_t> pick(Random& random);
+  std::optional<std::uint32_t> pick(const PickRequest& request, Random& random, Time now);
 
  private:
-  // The hosts of one priority that may be used now.
-  struct Priority {
-    std::uint32_t load_percent = 0;
-    bool weighted = false;                 // the weights differ
+  // Members that may be picked from, and where the picking stands.
+  struct Pool {
     std::vector<std::uint32_t> members;
-    WeightedSchedule schedule;
+    WeightedSchedule schedule;             // empty: all the same
+    bool differing_weights = false;
     std::size_t next = 0;                  // round robin over equal weights
   };
+  struct Level {
+    Pool healthy, degraded;                // in panic all hosts are in `healthy`
+    std::vector<Pool> healthy_by_locality, degraded_by_locality;
+    std::vector<double> healthy_weights, degraded_weights;   // of the localities
+    WeightedSchedule healthy_localities, degraded_localities;
+  };
 
-  void share_load(std::span<const std::uint32_t> host_counts, std::span<const std::uint32_t> usable_counts);
-  void fill(Priority& priority, std::uint32_t level, bool panic);
-  void prepare(Priority& priority, Random& random);
-  Priority* choose_priority(Random& random);
-  double weight_now(std::uint32_t member) const;
-  std::uint32_t least_request(const Priority& priority, Random& random) const;
+  void build_level(Level& level, const PriorityGroup& group, bool panic, Random& random, Time now);
+  void build_localities(Level& level, const PriorityGroup& group, Random& random, Time now);
+  Pool make_pool(std::vector<std::uint32_t> members, Random& random, Time now) const;
+  Pool* choose_pool(const PriorityChoice& choice, Random& random);
+  std::uint32_t pick_from(Pool& pool, Random& random, Time now);
+  bool warming(Time now) const { return now < warm_at_; }
+  double warmth(std::uint32_t member, Time now) const;
+  double weight_now(std::uint32_t member, Time now) const;
+  std::uint32_t least_request(const Pool& pool, Random& random) const;
+  std::uint32_t peak_ewma(const Pool& pool, Random& random, Time now) const;
+  double peak_ewma_cost(std::uint32_t member, Time now) const;
 
-  std::span<const Member> members_;
-  BalancerSettings settings_;
-  std::vector<Priority> priorities_;
+  const HostSet* set_ = nullptr;
+  const runtime::Cluster* policy_ = nullptr;
+  std::shared_ptr<const HashTables> tables_;
+  HostGroups groups_;
+  std::vector<Level> levels_;
+  ZoneRouting zones_;                      // of priority 0
+  Time warm_at_{};                         // the end of the last host's slow start
 };
 
 }  // namespace lateen::proxy

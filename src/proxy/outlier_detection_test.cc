@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "proxy/circuit_breaker.h"
-#include "proxy/load_balancer.h"
 
 namespace lateen::proxy {
 namespace {
@@ -198,103 +197,6 @@ TEST(OutlierDetection, RemovedHostsCountNoLonger) {
   EXPECT_EQ(f.detector.hosts_ejected(), 0U);
   f.status(0, 500);
   EXPECT_FALSE(f.status(0, 500)) << "an error of a request that was still under way";
-}
-
-// ---- load balancing
-
-struct Balance {
-  explicit Balance(std::vector<std::pair<std::uint32_t, std::uint32_t>> weights_and_priorities) {
-    int number = 0;
-    for (const auto& [weight, priority] : weights_and_priorities) {
-      runtime::Endpoint endpoint;
-      endpoint.weight = weight;
-      endpoint.priority = priority;
-      members.push_back({std::make_shared<const Host>(address(number++), 1),
-                         std::make_shared<const runtime::Endpoint>(endpoint)});
-    }
-  }
-  std::vector<int> picks(runtime::Cluster::Balancer balancer, int count, std::uint32_t panic = 50) {
-    LoadBalancer lb;
-    lb.rebuild(members, {.balancer = balancer, .least_request_choices = 2, .panic_threshold_percent = panic}, random);
-    std::vector<int> seen(members.size());
-    for (int i = 0; i < count; ++i) {
-      const auto picked = lb.pick(random);
-      if (picked) ++seen[*picked];
-    }
-    return seen;
-  }
-  void set_health(std::size_t index, runtime::Endpoint::Health health) {
-    runtime::Endpoint endpoint = *members[index].endpoint;
-    endpoint.health = health;
-    members[index].endpoint = std::make_shared<const runtime::Endpoint>(endpoint);
-  }
-
-  std::vector<Member> members;
-  Random random{7};
-};
-
-using Balancer = runtime::Cluster::Balancer;
-using Health = runtime::Endpoint::Health;
-
-TEST(LoadBalancer, RoundRobinIsEven) {
-  Balance b({{1, 0}, {1, 0}, {1, 0}});
-  EXPECT_EQ(b.picks(Balancer::kRoundRobin, 300), (std::vector<int>{100, 100, 100}));
-}
-
-TEST(LoadBalancer, RoundRobinHonoursWeights) {
-  Balance b({{1, 0}, {3, 0}, {6, 0}});
-  const std::vector<int> seen = b.picks(Balancer::kRoundRobin, 1000);
-  EXPECT_NEAR(seen[0], 100, 2);
-  EXPECT_NEAR(seen[1], 300, 2);
-  EXPECT_NEAR(seen[2], 600, 2);
-}
-
-TEST(LoadBalancer, RandomIgnoresWeights) {
-  Balance b({{1, 0}, {9, 0}});
-  EXPECT_NEAR(b.picks(Balancer::kRandom, 10'000)[0], 5'000, 250);
-}
-
-TEST(LoadBalancer, LeastRequestPrefersTheIdleHost) {
-  Balance b({{1, 0}, {1, 0}});
-  b.members[0].host->slot(0).requests_active.add(10);
-  const std::vector<int> seen = b.picks(Balancer::kLeastRequest, 10'000);
-  // Both draws must hit the busy one: a quarter.
-  EXPECT_NEAR(seen[0], 2'500, 200);
-}
-
-TEST(LoadBalancer, LeastRequestWithWeightsDividesThemByTheLoad) {
-  Balance b({{1, 0}, {4, 0}});
-  const std::vector<int> seen = b.picks(Balancer::kLeastRequest, 1'000);
-  EXPECT_NEAR(seen[1], 800, 5);
-}
-
-TEST(LoadBalancer, UnhealthyHostsGetNothingUnlessInPanic) {
-  Balance b({{1, 0}, {1, 0}, {1, 0}});
-  b.set_health(0, Health::kUnhealthy);
-  EXPECT_EQ(b.picks(Balancer::kRoundRobin, 100)[0], 0);
-  b.set_health(1, Health::kDraining);
-  EXPECT_EQ(b.picks(Balancer::kRoundRobin, 90, 0), (std::vector<int>{0, 0, 90})) << "threshold 0: no panic";
-  EXPECT_EQ(b.picks(Balancer::kRoundRobin, 90, 50), (std::vector<int>{30, 30, 30})) << "one of three is below 50 %";
-  b.set_health(2, Health::kUnhealthy);
-  EXPECT_EQ(b.picks(Balancer::kRoundRobin, 90, 0), (std::vector<int>{0, 0, 0}));
-}
-
-// Envoy's documented example: priority 0 at 25 % health of its hosts takes 35 %, the rest goes to priority 1.
-TEST(LoadBalancer, PrioritiesSpillOver) {
-  Balance b({{1, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 1}, {1, 1}});
-  EXPECT_EQ(b.picks(Balancer::kRandom, 100, 0)[4], 0);
-  for (const std::size_t i : {0U, 1U, 2U}) b.set_health(i, Health::kUnhealthy);
-  const std::vector<int> seen = b.picks(Balancer::kRandom, 10'000, 0);
-  EXPECT_NEAR(seen[3], 3'500, 200);
-  EXPECT_NEAR(seen[4] + seen[5], 6'500, 200);
-}
-
-TEST(LoadBalancer, DegradedHostsServeWhereNothingBetterIsLeft) {
-  Balance b({{1, 0}, {1, 0}});
-  b.set_health(0, Health::kDegraded);
-  EXPECT_EQ(b.picks(Balancer::kRoundRobin, 10), (std::vector<int>{0, 10}));
-  b.set_health(1, Health::kUnhealthy);
-  EXPECT_EQ(b.picks(Balancer::kRoundRobin, 10, 0), (std::vector<int>{10, 0}));
 }
 
 TEST(Limit, CountsOnlyWhereFinite) {

@@ -71,8 +71,11 @@ class WorkerProxy final : public Proxy, private ControlQuestions {
   }
 
   ViewId add_view(const ViewInfo& info) override {
-    views_.push_back(std::make_unique<ViewState>(workers_count()));
-    const auto id = static_cast<ViewId>(views_.size() - 1);
+    const auto id = static_cast<ViewId>(views_.size());
+    auto stale = [this, id](runtime::ClusterId cluster) {
+      post_to_control([this, id, cluster] { views_[id]->rebuild_tables(cluster); });
+    };
+    views_.push_back(std::make_unique<ViewState>(workers_count(), ClusterServices{&hash_tables_, std::move(stale)}));
     metrics_.set_view(id, info);
     return id;
   }
@@ -208,7 +211,7 @@ class WorkerProxy final : public Proxy, private ControlQuestions {
       std::unique_ptr<DnsCluster> cluster = std::move(kept[id]);
       if (cluster == nullptr) {
         cluster = std::make_unique<DnsCluster>(control_, *resolver_, [this, view, id](auto endpoints) {
-          views_[view]->set_resolved(id, std::move(endpoints));
+          views_[view]->set_resolved(id, std::move(endpoints), control_.now());
         });
       }
       cluster->set(policy, index < snapshot.endpoints.size() ? snapshot.endpoints[index] : nullptr);
@@ -264,6 +267,7 @@ class WorkerProxy final : public Proxy, private ControlQuestions {
   std::vector<std::unique_ptr<WorkerRunner>> runners_;
   Metrics metrics_;
   std::unique_ptr<AccessLog> log_;
+  HashTableMemory hash_tables_;
   std::vector<std::unique_ptr<ViewState>> views_;
   std::unique_ptr<net::Resolver> resolver_;
   std::map<ViewId, std::map<runtime::ClusterId, std::unique_ptr<DnsCluster>>> dns_clusters_;

@@ -25,7 +25,7 @@ void ViewState::adopt(std::shared_ptr<const runtime::Snapshot> snapshot, Time no
     const bool new_endpoints = endpoints != entry(before.endpoints, id);
     if (clusters_[id] == nullptr) {
       if (policy == nullptr) continue;
-      clusters_[id] = std::make_unique<Cluster>(policy->name, static_cast<runtime::ClusterId>(id), workers_);
+      clusters_[id] = std::make_unique<Cluster>(policy->name, static_cast<runtime::ClusterId>(id), workers_, services_);
       grew = true;
     } else if (!new_policy && !new_endpoints) {
       continue;
@@ -33,7 +33,7 @@ void ViewState::adopt(std::shared_ptr<const runtime::Snapshot> snapshot, Time no
     // Endpoints of a cluster that comes back are new to it as well. Names are resolved elsewhere.
     const bool comes_back = new_policy && entry(before.clusters, id) == nullptr;
     const bool by_name = policy != nullptr && resolves_names(*policy);
-    if (policy != nullptr && !by_name && (new_endpoints || comes_back)) clusters_[id]->set_endpoints(std::move(endpoints));
+    if (policy != nullptr && !by_name && (new_endpoints || comes_back)) clusters_[id]->set_endpoints(std::move(endpoints), now);
     if (new_policy) clusters_[id]->set_policy(std::move(policy), now);
   }
   snapshot_ = std::move(snapshot);
@@ -43,8 +43,12 @@ void ViewState::adopt(std::shared_ptr<const runtime::Snapshot> snapshot, Time no
   table_ = std::move(table);
 }
 
-void ViewState::set_resolved(runtime::ClusterId id, std::shared_ptr<const runtime::EndpointSet> endpoints) {
-  if (id < clusters_.size() && clusters_[id] != nullptr) clusters_[id]->set_endpoints(std::move(endpoints));
+void ViewState::set_resolved(runtime::ClusterId id, std::shared_ptr<const runtime::EndpointSet> endpoints, Time now) {
+  if (id < clusters_.size() && clusters_[id] != nullptr) clusters_[id]->set_endpoints(std::move(endpoints), now);
+}
+
+void ViewState::rebuild_tables(runtime::ClusterId id) {
+  if (id < clusters_.size() && clusters_[id] != nullptr) clusters_[id]->rebuild_tables();
 }
 
 std::optional<Time> ViewState::on_tick(Time now) {

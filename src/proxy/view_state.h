@@ -15,12 +15,15 @@ namespace lateen::proxy {
 
 class ViewState {
  public:
-  explicit ViewState(unsigned workers) : workers_(workers), table_(std::make_shared<const ClusterTable>()) {}
+  explicit ViewState(unsigned workers, ClusterServices services = {})
+      : workers_(workers), services_(std::move(services)), table_(std::make_shared<const ClusterTable>()) {}
 
   // Takes over policies and endpoints; what is the same object as before costs a comparison.
   void adopt(std::shared_ptr<const runtime::Snapshot> snapshot, Time now);
   // Addresses that a name resolved to; the endpoints of the snapshot no longer count for that cluster.
-  void set_resolved(runtime::ClusterId id, std::shared_ptr<const runtime::EndpointSet> endpoints);
+  void set_resolved(runtime::ClusterId id, std::shared_ptr<const runtime::EndpointSet> endpoints, Time now);
+  // What ClusterServices::on_tables_stale asked for.
+  void rebuild_tables(runtime::ClusterId id);
 
   const std::shared_ptr<const runtime::Snapshot>& snapshot() const { return snapshot_; }
   const std::shared_ptr<const ClusterTable>& table() const { return table_; }
@@ -35,6 +38,7 @@ class ViewState {
 
  private:
   const unsigned workers_;
+  const ClusterServices services_;
   std::shared_ptr<const runtime::Snapshot> snapshot_;
   std::vector<std::unique_ptr<Cluster>> clusters_;          // by ClusterId; null: never seen
   std::shared_ptr<const ClusterTable> table_;

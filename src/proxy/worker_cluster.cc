@@ -96,49 +96,46 @@ stream::PoolOptions WorkerCluster::pool_options() const {
 }
 
 void WorkerCluster::refresh() {
+  static const runtime::Cluster kNoPolicy;
   const std::uint64_t epoch = shared_.epoch();
   if (epoch == epoch_) return;
   epoch_ = epoch;
-  std::shared_ptr<const runtime::Cluster> policy = shared_.policy();
-  const bool new_policy = policy != policy_;
-  policy_ = std::move(policy);
-  std::shared_ptr<const HostSet> set = shared_.hosts();
+  Cluster::Current current = shared_.current();
+  const bool new_policy = current.policy != policy_;
+  policy_ = std::move(current.policy);
   std::map<const Host*, WorkerHost*> left;
-  if (set != set_) {
-    std::vector<WorkerHost*> hosts;
-    std::map<const Host*, WorkerHost*> by_host;
-    for (const Member& member : set->members) {
-      const auto known = by_host_.find(member.host.get());
-      WorkerHost* host = nullptr;
-      if (known != by_host_.end()) {
-        host = known->second;
-        host->endpoint_ = member.endpoint;
-        by_host_.erase(known);
-      } else {
-        host = new WorkerHost(*this, member);
-        host->retain();
-      }
-      hosts.push_back(host);
-      by_host.emplace(member.host.get(), host);
-    }
-    left = std::exchange(by_host_, std::move(by_host));
-    hosts_ = std::move(hosts);
-    set_ = std::move(set);
-  }
+  if (current.hosts != set_) take_hosts(std::move(current.hosts), left);
   if (new_policy) {
     for (WorkerHost* host : hosts_) {
       if (host->pool_ != nullptr) host->pool_->set_options(pool_options());
     }
   }
-  BalancerSettings settings;
-  if (policy_ != nullptr) {
-    settings = {.balancer = policy_->balancer,
-                .least_request_choices = policy_->least_request_choices,
-                .panic_threshold_percent = policy_->panic_threshold_percent};
-  }
-  balancer_.rebuild(set_->members, settings, random_);
+  balancer_.rebuild(*set_, policy_ == nullptr ? kNoPolicy : *policy_, std::move(current.tables), {}, random_, loop_.now());
   // Last: requests that wait for a host that leaves pick again from inside leave().
   for (const auto& [key, host] : left) host->leave();
+}
+
+// Hosts that are in the set no longer come into `left`.
+void WorkerCluster::take_hosts(std::shared_ptr<const HostSet> set, std::map<const Host*, WorkerHost*>& left) {
+  std::vector<WorkerHost*> hosts;
+  std::map<const Host*, WorkerHost*> by_host;
+  for (const Member& member : set->members) {
+    const auto known = by_host_.find(member.host.get());
+    WorkerHost* host = nullptr;
+    if (known != by_host_.end()) {
+      host = known->second;
+      host->endpoint_ = member.endpoint;
+      by_host_.erase(known);
+    } else {
+      host = new WorkerHost(*this, member);
+      host->retain();
+    }
+    hosts.push_back(host);
+    by_host.emplace(member.host.get(), host);
+  }
+  left = std::exchange(by_host_, std::move(by_host));
+  hosts_ = std::move(hosts);
+  set_ = std::move(set);
 }
 
 // Out of line: the last use of a host ends in a callback of its pool, or of a stream that the pool still works on.
@@ -153,9 +150,12 @@ void WorkerCluster::sweep() {
 
 WorkerHost* WorkerCluster::pick(const PickContext& context) {
   refresh();
+  PickRequest request{.hash = context.hash, .attempt = 0, .priorities_tried = {}, .requests_active = 0};
+  if (policy_ != nullptr && policy_->hash_balance_percent != 0) request.requests_active = shared_.requests_active();
+  if (context.priorities_tried_update != 0 && !context.tried.empty()) request.priorities_tried = tried_priorities(context);
   WorkerHost* host = nullptr;
-  for (std::uint32_t attempt = 0; attempt < std::max(1U, context.attempts); ++attempt) {
-    const std::optional<std::uint32_t> index = balancer_.pick(random_);
+  for (; request.attempt < std::max(1U, context.attempts); ++request.attempt) {
+    const std::optional<std::uint32_t> index = balancer_.pick(request, random_, loop_.now());
     if (!index) {
       slot_.upstream_cx_none_healthy.add();
       return nullptr;
@@ -165,6 +165,24 @@ WorkerHost* WorkerCluster::pick(const PickContext& context) {
   }
   host->retain();
   return host;
+}
+
+// The priorities of earlier tries, as of the last time that they were to be looked at (previous_priorities
+// update_frequency): in between the choice stays what it was.
+std::span<const std::uint32_t> WorkerCluster::tried_priorities(const PickContext& context) {
+  priorities_tried_.clear();
+  const std::size_t counted = context.tried.size() - context.tried.size() % context.priorities_tried_update;
+  for (const HostPin& pin : context.tried.first(counted)) {
+    const std::uint32_t priority = pin->endpoint()->priority;
+    if (std::find(priorities_tried_.begin(), priorities_tried_.end(), priority) == priorities_tried_.end()) priorities_tried_.push_back(priority);
+  }
+  return priorities_tried_;
+}
+
+bool WorkerCluster::drops_overload() {
+  refresh();
+  const std::uint32_t per_million = set_->endpoints == nullptr ? 0 : set_->endpoints->drop_per_million;
+  return per_million != 0 && random_.below(1'000'000) < per_million;
 }
 
 WorkerHost* WorkerCluster::original_destination(const net::Address& address) {

@@ -119,6 +119,8 @@ class WorkerCluster {
   bool without_connections() const { return slot_.connections_active.get() == 0; }
   // Takes over what has changed since: hosts that are no longer there drain. pick() does it by itself.
   void refresh();
+  // Whether one request is to be turned away without a try (policy.drop_overloads of the endpoints).
+  bool drops_overload();
   // Tells outlier detection of a result.
   void report(WorkerHost& host, const runtime::Cluster& policy, TryResult result, std::uint16_t status);
   // No new connections to any host; idle ones close.
@@ -127,6 +129,8 @@ class WorkerCluster {
  private:
   friend class WorkerHost;
   stream::PoolOptions pool_options() const;
+  std::span<const std::uint32_t> tried_priorities(const PickContext& context);
+  void take_hosts(std::shared_ptr<const HostSet> set, std::map<const Host*, WorkerHost*>& left);
   void trim_original_destinations();
   void sweep_soon() { loop_.arm<&WorkerCluster::sweep>(sweep_, Duration::zero(), this); }
   void sweep();                                          // deletes hosts that left and are unused
@@ -145,6 +149,7 @@ class WorkerCluster {
   std::vector<WorkerHost*> leaving_;                     // still have connections or tries
   net::Timer sweep_;
   LoadBalancer balancer_;
+  std::vector<std::uint32_t> priorities_tried_;          // of the pick under way
 };
 
 }  // namespace lateen::proxy
