@@ -360,6 +360,9 @@ struct Shape<DestinationRule> : Table<DestinationRule> {
 };
 
 bool read_connection_pool(Reader& reader, const text::Node& node, ConnectionPool& out) { return read_value(reader, node, out); }
+bool read_locality_lb_setting(Reader& reader, const text::Node& node, LocalityLbSetting& out) { return read_value(reader, node, out); }
+bool read_outlier_detection(Reader& reader, const text::Node& node, OutlierDetection& out) { return read_value(reader, node, out); }
+bool read_tcp_keepalive(Reader& reader, const text::Node& node, TcpKeepaliveSettings& out) { return read_value(reader, node, out); }
 
 DestinationRule read_destination_rule(Reader& reader, const text::Node& spec) {
   DestinationRule rule;

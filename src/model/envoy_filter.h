@@ -17,7 +17,9 @@ enum class ApplyTo : std::uint8_t {
   kCluster, kExtensionConfig, kBootstrap, kListenerFilter,
 };
 enum class PatchContext : std::uint8_t { kAny, kSidecarInbound, kSidecarOutbound, kGateway, kWaypoint };
-enum class PatchOperation : std::uint8_t { kInvalid, kMerge, kAdd, kRemove, kInsertBefore, kInsertAfter, kInsertFirst, kReplace };
+enum class PatchOperation : std::uint8_t {
+  kInvalid, kMerge, kAdd, kRemove, kInsertBefore, kInsertAfter, kInsertFirst, kReplace, kMergeAndReplaceList,
+};
 
 // EnvoyFilter.EnvoyConfigObjectMatch. Absent parts match everything; port 0: not given.
 struct EnvoyFilterMatch {

@@ -10,6 +10,8 @@ namespace lateen::model {
 namespace {
 
 constexpr std::array<std::string_view, 3> kIstioVersions = {"v1", "v1beta1", "v1alpha3"};
+constexpr std::array<std::string_view, 1> kEnvoyFilterVersions = {"v1alpha3"};
+constexpr std::array<std::string_view, 1> kProxyConfigVersions = {"v1beta1"};
 constexpr std::array<std::string_view, 1> kCoreVersions = {"v1"};
 constexpr std::array<std::string_view, 2> kSliceVersions = {"v1", "v1beta1"};
 
@@ -25,6 +27,9 @@ constexpr KindReader kReaders[] = {
     {Kind::kServiceEntry, kIstioVersions, true, read_as<ServiceEntry, read_service_entry>},
     {Kind::kWorkloadEntry, kIstioVersions, true, read_as<WorkloadEntry, read_workload_entry>},
     {Kind::kSidecar, kIstioVersions, true, read_as<Sidecar, read_sidecar>},
+    {Kind::kEnvoyFilter, kEnvoyFilterVersions, true, read_as<EnvoyFilter, read_envoy_filter>},
+    {Kind::kProxyConfig, kProxyConfigVersions, true, read_as<ProxyConfig, read_proxy_config>},
+    {Kind::kWorkloadGroup, kIstioVersions, true, read_as<WorkloadGroup, read_workload_group>},
     {Kind::kService, kCoreVersions, false, read_as<Service, read_service>},
     {Kind::kEndpointSlice, kSliceVersions, false, read_as<EndpointSlice, read_endpoint_slice>},
     {Kind::kEndpoints, kCoreVersions, false, read_as<EndpointSlice, read_endpoints>},
@@ -38,13 +43,10 @@ struct Refused {
 };
 constexpr std::string_view kSecurity = "is not yet enforced, and so it is refused rather than ignored";
 constexpr std::string_view kNotYet = "is not supported yet, and so it is refused rather than ignored";
-constexpr std::array<Refused, 29> kRefused = {{
+constexpr std::array<Refused, 26> kRefused = {{
     {"security.istio.io", "PeerAuthentication", kSecurity, "take it out; traffic is plain text until mutual TLS exists"},
     {"security.istio.io", "AuthorizationPolicy", kSecurity, "take it out, and know that every caller is let in"},
     {"security.istio.io", "RequestAuthentication", kSecurity, "take it out, and know that no token is checked"},
-    {"networking.istio.io", "EnvoyFilter", kNotYet, "take it out"},
-    {"networking.istio.io", "ProxyConfig", kNotYet, "take it out; options of `lateen run` set concurrency and the like"},
-    {"networking.istio.io", "WorkloadGroup", kNotYet, "write a WorkloadEntry for each workload"},
     {"telemetry.istio.io", "Telemetry", kNotYet, "take it out"},
     {"extensions.istio.io", "WasmPlugin", kNotYet, "take it out"},
     {"extensions.istio.io", "TrafficExtension", kNotYet, "take it out"},

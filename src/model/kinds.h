@@ -15,11 +15,18 @@ DestinationRule read_destination_rule(Reader& reader, const text::Node& spec);
 Gateway read_gateway(Reader& reader, const text::Node& spec);
 ServiceEntry read_service_entry(Reader& reader, const text::Node& spec);
 Sidecar read_sidecar(Reader& reader, const text::Node& spec);
+EnvoyFilter read_envoy_filter(Reader& reader, const text::Node& spec);
+ProxyConfig read_proxy_config(Reader& reader, const text::Node& spec);
+WorkloadGroup read_workload_group(Reader& reader, const text::Node& spec);
 WorkloadEntry read_workload_entry(Reader& reader, const text::Node& spec);
 // A retry policy alone, as MeshConfig holds one.
 bool read_retry(Reader& reader, const text::Node& node, HttpRetry& out);
 // Blocks that Sidecar shares with DestinationRule and Gateway. False: it was reported.
 bool read_connection_pool(Reader& reader, const text::Node& node, ConnectionPool& out);
+bool read_locality_lb_setting(Reader& reader, const text::Node& node, LocalityLbSetting& out);
+bool read_outlier_detection(Reader& reader, const text::Node& node, OutlierDetection& out);
+bool read_tcp_keepalive(Reader& reader, const text::Node& node, TcpKeepaliveSettings& out);
+bool read_proxy_settings(Reader& reader, const text::Node& node, ProxySettings& out);
 bool read_server_tls(Reader& reader, const text::Node& node, ServerTls& out);
 // Kubernetes' kinds get the whole document: some have no `spec`.
 Service read_service(Reader& reader, const text::Node& document);

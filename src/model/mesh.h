@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "model/common.h"
-#include "model/connection_settings.h"
 #include "model/destination_rule.h"
 #include "model/envoy_filter.h"
 #include "model/gateway.h"
+#include "model/mesh_config.h"
 #include "model/proxy_config.h"
 #include "model/registry.h"
 #include "model/sidecar.h"
@@ -37,19 +37,6 @@ struct Object {
   Origin origin(std::string_view field_path = "") const;
 };
 using ObjectPtr = std::shared_ptr<const Object>;
-
-// MeshConfig fields that matter to routing (Istio's mesh.yaml). Defaults are Istio's.
-struct MeshConfig {
-  bool allow_any_outbound = true;                // outboundTrafficPolicy.mode
-  std::string root_namespace = "istio-system";
-  std::string trust_domain = "cluster.local";
-  std::string cluster_domain = "cluster.local";
-  Duration connect_timeout = std::chrono::seconds(10);
-  std::string path_normalization = "DEFAULT";
-  std::optional<HttpRetry> default_http_retry_policy;
-  ConnectionSettings connection_settings;        // defaultConfig.connectionSettings
-  bool operator==(const MeshConfig&) const = default;
-};
 
 // Ordered by key: translation walks it in a stable order.
 struct Mesh {

@@ -171,7 +171,7 @@ TEST(ReadDocuments, RefusesWhatIsNoManifest) {
 TEST(ReadDocuments, EveryKindThatChangesTrafficIsRefusedAndHarmlessOnesAreListed) {
   for (const auto& [version, kind] : std::initializer_list<std::pair<std::string, std::string>>{
            {"security.istio.io/v1", "AuthorizationPolicy"}, {"security.istio.io/v1beta1", "RequestAuthentication"},
-           {"networking.istio.io/v1alpha3", "EnvoyFilter"}, {"networking.istio.io/v1beta1", "ProxyConfig"}, {"networking.istio.io/v1", "WorkloadGroup"}, {"telemetry.istio.io/v1", "Telemetry"},
+           {"telemetry.istio.io/v1", "Telemetry"},
            {"extensions.istio.io/v1alpha1", "WasmPlugin"}, {"gateway.networking.k8s.io/v1", "HTTPRoute"}, {"gateway.networking.k8s.io/v1", "Gateway"}, {"apps/v1", "StatefulSet"},
            {"networking.k8s.io/v1", "Ingress"}, {"networking.istio.io/v1", "Nonsense"}}) {
     const ReadResult result = read_manifests("apiVersion: " + version + "\nkind: " + kind + "\nmetadata: {name: x}\nspec: {}\n", "f");
