@@ -161,12 +161,19 @@ struct Cluster {
   };
   Dns dns;
   std::string endpoints_name;                   // of the ClusterLoadAssignment, for kEds
-  // transport_socket_matches: the first whose criteria an endpoint's metadata has decides. Not plain: TLS.
-  struct TransportMatch { std::map<std::string, std::string> criteria; bool plain = false; Transport transport; };
+  // transport_socket_matches: the first whose criteria an endpoint's metadata has decides; if there is none, `transport`.
+  struct TransportMatch {
+    std::map<std::string, std::string> criteria;
+    bool plain = false;                         // plain text, without a PROXY header
+    Transport transport;
+    std::string unsupported;                    // why no endpoint may choose it; "": it may
+  };
   std::vector<TransportMatch> transport_matches;
-  // "Unsupported" parts of the resource (TLS until it exists ...): requests to it are answered 503 with this reason.
+  // upstream_bind_config: connections come from this IP; "": as the system chooses.
+  std::string bind_address;
+  // "Unsupported" parts of the resource: requests to it are answered 503 with this reason.
   std::string unsupported;
-  bool endpoints_want_tls = false;              // `unsupported` is about the endpoints and not about the resource
+  bool unsupported_by_endpoints = false;        // `unsupported` is about the endpoints and not about the resource
   // For metrics: filter_metadata.istio of the cluster: host, name, namespace of the service.
   std::string service_host, service_name, service_namespace;
   std::string subset;                           // "" for the whole service

@@ -6,6 +6,7 @@
 #include <envoy/config/endpoint/v3/endpoint.pb.h>
 #include <envoy/config/listener/v3/listener.pb.h>
 #include <envoy/config/route/v3/route.pb.h>
+#include <envoy/extensions/transport_sockets/tls/v3/secret.pb.h>
 #include <google/protobuf/arena.h>
 
 #include <iterator>
@@ -15,6 +16,7 @@
 #include "runtime/compile_endpoints.h"
 #include "runtime/compile_listener.h"
 #include "runtime/compile_route.h"
+#include "runtime/compile_tls.h"
 
 namespace lateen::runtime {
 namespace {
@@ -37,6 +39,8 @@ class Compiler {
     for (const auto& [name, parts] : resources_.routes) compile_routes(name, parts);
     for (const auto& [name, resource] : resources_.listeners) compile_one_listener(*resource);
     for (const auto& [name, resource] : resources_.clusters) compile_one_cluster(*resource);
+    for (const auto& [name, resource] : resources_.secrets) compile_one_secret(*resource);
+    add_file_secrets();
     made_->clusters.resize(names_.size());
     made_->endpoints.resize(names_.size());
     made_->generation = previous_.generation + 1;
@@ -68,6 +72,10 @@ class Compiler {
   std::shared_ptr<const VirtualHost> compile_host(const std::string& table, const xds::Resource& resource, bool& refused);
   void compile_one_listener(const xds::Resource& resource);
   void compile_one_cluster(const xds::Resource& resource);
+  void compile_one_secret(const xds::Resource& resource);
+  void add_file_secrets();
+  void add_file_secrets(const CommonTls& tls);
+  void add_file_secret(const std::string& name);
   std::shared_ptr<const EndpointSet> endpoints_of(const Cluster& cluster);
 
   static constexpr int kParsedPerArena = 64;
@@ -186,14 +194,58 @@ void Compiler::compile_one_cluster(const xds::Resource& resource) {
   if (cluster == nullptr) return;
   if (cluster->discovery == Cluster::Discovery::kEds) endpoints = endpoints_of(*cluster);
   const std::string problem = endpoints == nullptr ? "" : transport_problem(*cluster, *endpoints);
-  if (cluster->endpoints_want_tls == problem.empty() && (cluster->endpoints_want_tls || cluster->unsupported.empty())) {
+  if (cluster->unsupported_by_endpoints == problem.empty() && (cluster->unsupported_by_endpoints || cluster->unsupported.empty())) {
     auto changed = std::make_shared<Cluster>(*cluster);
-    changed->endpoints_want_tls = !problem.empty();
+    changed->unsupported_by_endpoints = !problem.empty();
     changed->unsupported = problem;
     cluster = std::move(changed);
   }
+  made_->clusters_by_name.push_back(id);  // resources come in the order of their names
   made_->clusters[id] = std::move(cluster);
   made_->endpoints[id] = std::move(endpoints);
+}
+
+void Compiler::compile_one_secret(const xds::Resource& resource) {
+  const auto before = previous_.secrets.find(resource.name);
+  const bool known = before != previous_.secrets.end();
+  std::shared_ptr<const Secret> secret;
+  if (!known || before->second->content_hash != resource.hash) {
+    Fields fields("secret " + resource.name);
+    const auto* proto = parse<envoy::extensions::transport_sockets::tls::v3::Secret>(resource, fields);
+    if (proto != nullptr) secret = compile_secret(*proto, resource.hash, fields);
+    tell(fields);
+  }
+  if (secret == nullptr && known) secret = before->second;
+  if (secret != nullptr) made_->secrets.emplace(resource.name, std::move(secret));
+}
+
+void Compiler::add_file_secret(const std::string& name) {
+  if (!name.starts_with("file-") || made_->secrets.contains(name)) return;
+  const auto before = previous_.secrets.find(name);
+  std::shared_ptr<const Secret> secret = file_secret(name);
+  // The same object while it is the same file, so that nobody thinks it changed.
+  if (secret != nullptr && before != previous_.secrets.end() && before->second->content_hash == secret->content_hash) secret = before->second;
+  if (secret != nullptr) made_->secrets.emplace(name, std::move(secret));
+}
+
+void Compiler::add_file_secrets(const CommonTls& tls) {
+  for (const std::string& name : tls.certificate_secrets) add_file_secret(name);
+  add_file_secret(tls.validation_secret);
+}
+
+// Names that say which file they mean need nobody to send them.
+void Compiler::add_file_secrets() {
+  for (const auto& [name, listener] : made_->listeners) {
+    for (const FilterChain& chain : listener->filter_chains)
+      if (chain.tls != nullptr) add_file_secrets(chain.tls->common);
+    if (listener->default_chain && listener->default_chain->tls != nullptr) add_file_secrets(listener->default_chain->tls->common);
+  }
+  for (const auto& cluster : made_->clusters) {
+    if (cluster == nullptr) continue;
+    if (cluster->transport.tls != nullptr) add_file_secrets(cluster->transport.tls->common);
+    for (const auto& match : cluster->transport_matches)
+      if (match.transport.tls != nullptr) add_file_secrets(match.transport.tls->common);
+  }
 }
 
 }  // namespace

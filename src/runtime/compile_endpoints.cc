@@ -43,51 +43,102 @@ Endpoint::Health compile_health(const endpoint::LbEndpoint& proto) {
   }
 }
 
-void compile_metadata(const core::Metadata& metadata, Endpoint& out, EndpointSet& set) {
+// The values that transport_socket_matches look at. Only text can be asked for there.
+std::map<std::string, std::string> transport_values(const core::Metadata& metadata) {
+  std::map<std::string, std::string> out;
+  const auto section = metadata.filter_metadata().find("envoy.transport_socket_match");
+  if (section == metadata.filter_metadata().end()) return out;
+  for (const auto& [name, value] : section->second.fields())
+    if (value.kind_case() == google::protobuf::Value::kStringValue) out.emplace(name, value.string_value());
+  return out;
+}
+
+std::uint32_t place_of(std::map<std::string, std::string> values, EndpointSet& set) {
+  auto& all = set.transport_metadata;
+  const auto it = std::find(all.begin(), all.end(), values);
+  if (it != all.end()) return static_cast<std::uint32_t>(it - all.begin());
+  all.push_back(std::move(values));
+  return static_cast<std::uint32_t>(all.size() - 1);
+}
+
+// Metadata of an endpoint comes before that of its locality.
+void compile_metadata(const core::Metadata& metadata, const core::Metadata& of_locality, Endpoint& out, EndpointSet& set) {
   const auto& sections = metadata.filter_metadata();
   if (const auto istio = sections.find("istio"); istio != sections.end())
     if (const auto it = istio->second.fields().find("workload"); it != istio->second.fields().end())
       out.workload = it->second.string_value();
-  std::map<std::string, std::string> values;
-  if (const auto transport = sections.find("envoy.transport_socket_match"); transport != sections.end())
-    for (const auto& [name, value] : transport->second.fields()) values.emplace(name, value.string_value());
-  if (std::find(set.transport_metadata.begin(), set.transport_metadata.end(), values) == set.transport_metadata.end())
-    set.transport_metadata.push_back(std::move(values));
+  std::map<std::string, std::string> values = transport_values(metadata);
+  for (auto& value : transport_values(of_locality)) values.insert(std::move(value));
+  out.transport_metadata = place_of(std::move(values), set);
+}
+
+void compile_endpoint(const endpoint::LbEndpoint& proto, const endpoint::LocalityLbEndpoints& locality, EndpointSet& set, Fields& fields) {
+  fields.only(proto, {proto.kEndpointFieldNumber, proto.kHealthStatusFieldNumber, proto.kMetadataFieldNumber, proto.kLoadBalancingWeightFieldNumber});
+  const endpoint::Endpoint& entry = proto.endpoint();
+  // Active health checks are refused at the cluster: what they would ask does not matter.
+  fields.only(entry, {entry.kAddressFieldNumber, entry.kHostnameFieldNumber, entry.kHealthCheckConfigFieldNumber});
+  Endpoint added;
+  compile_address(entry.address(), added, fields);
+  added.hostname = entry.hostname();
+  added.weight = proto.has_load_balancing_weight() ? proto.load_balancing_weight().value() : 1;
+  if (added.weight == 0) fields.refuse("load_balancing_weight must be at least 1");
+  added.health = compile_health(proto);
+  added.locality = static_cast<std::uint32_t>(set.localities.size() - 1);
+  const Locality& place = set.localities.back();
+  added.priority = place.priority;
+  added.region = place.region;
+  added.zone = place.zone;
+  added.sub_zone = place.sub_zone;
+  compile_metadata(proto.metadata(), locality.metadata(), added, set);
+  set.endpoints.push_back(std::move(added));
+}
+
+void compile_locality(const endpoint::LocalityLbEndpoints& proto, EndpointSet& out, Fields& fields) {
+  // Envoy does not obey proximity either.
+  fields.only(proto, {proto.kLocalityFieldNumber, proto.kLbEndpointsFieldNumber, proto.kLoadBalancingWeightFieldNumber,
+                      proto.kPriorityFieldNumber, proto.kProximityFieldNumber, proto.kMetadataFieldNumber});
+  if (proto.priority() > kPriorityMax) fields.refuse("priority must not be more than 128");
+  Locality locality{proto.locality().region(), proto.locality().zone(), proto.locality().sub_zone(), proto.priority(), std::nullopt};
+  if (proto.has_load_balancing_weight()) {
+    locality.weight = proto.load_balancing_weight().value();
+    if (*locality.weight == 0) fields.refuse("load_balancing_weight must be at least 1");
+  }
+  out.localities.push_back(std::move(locality));
+  for (int i = 0; i < proto.lb_endpoints_size(); ++i) {
+    const Fields::At at(fields, "lb_endpoints", i);
+    compile_endpoint(proto.lb_endpoints(i), proto, out, fields);
+  }
+}
+
+void compile_policy(const endpoint::ClusterLoadAssignment::Policy& proto, EndpointSet& out, Fields& fields) {
+  const Fields::At at(fields, "policy");
+  fields.only(proto, {proto.kDropOverloadsFieldNumber, proto.kOverprovisioningFactorFieldNumber, proto.kWeightedPriorityHealthFieldNumber});
+  if (proto.has_overprovisioning_factor()) out.overprovisioning_percent = proto.overprovisioning_factor().value();
+  if (out.overprovisioning_percent == 0) fields.refuse("overprovisioning_factor must be more than 0");
+  out.weighted_priority_health = proto.weighted_priority_health();
+  // Each drops its share of what the ones before it left over.
+  std::uint64_t kept = Fraction::kMillion;
+  for (const auto& drop : proto.drop_overloads()) {
+    fields.only(drop, {drop.kCategoryFieldNumber, drop.kDropPercentageFieldNumber});
+    kept = kept * (Fraction::kMillion - fields.per_million(drop.drop_percentage())) / Fraction::kMillion;
+  }
+  out.drop_per_million = static_cast<std::uint32_t>(Fraction::kMillion - kept);
 }
 
 }  // namespace
 
 std::shared_ptr<const EndpointSet> compile_endpoints(const endpoint::ClusterLoadAssignment& proto, std::uint64_t content_hash,
                                                      Fields& fields) {
-  fields.only(proto, {proto.kClusterNameFieldNumber, proto.kEndpointsFieldNumber});
+  fields.only(proto, {proto.kClusterNameFieldNumber, proto.kEndpointsFieldNumber, proto.kPolicyFieldNumber});
   auto out = std::make_shared<EndpointSet>();
+  if (proto.has_policy()) compile_policy(proto.policy(), *out, fields);
+  out->localities.reserve(static_cast<std::size_t>(proto.endpoints_size()));
+  int endpoints = 0;
+  for (const auto& locality : proto.endpoints()) endpoints += locality.lb_endpoints_size();
+  out->endpoints.reserve(static_cast<std::size_t>(endpoints));
   for (int i = 0; i < proto.endpoints_size(); ++i) {
-    const Fields::At at_locality(fields, "endpoints", i);
-    const endpoint::LocalityLbEndpoints& locality = proto.endpoints(i);
-    // The weight of a locality has a meaning only for a cluster with locality_weighted_lb_config, and that is refused there.
-    fields.only(locality, {locality.kLocalityFieldNumber, locality.kLbEndpointsFieldNumber, locality.kLoadBalancingWeightFieldNumber,
-                           locality.kPriorityFieldNumber, locality.kProximityFieldNumber, locality.kMetadataFieldNumber});
-    if (locality.priority() > kPriorityMax) fields.refuse("priority must not be more than 128");
-    for (int j = 0; j < locality.lb_endpoints_size(); ++j) {
-      const Fields::At at(fields, "lb_endpoints", j);
-      const endpoint::LbEndpoint& entry = locality.lb_endpoints(j);
-      fields.only(entry, {entry.kEndpointFieldNumber, entry.kHealthStatusFieldNumber, entry.kMetadataFieldNumber,
-                          entry.kLoadBalancingWeightFieldNumber});
-      // The host name matters only to active health checks and TLS, which a cluster is refused for.
-      fields.only(entry.endpoint(), {entry.endpoint().kAddressFieldNumber, entry.endpoint().kHostnameFieldNumber,
-                                     entry.endpoint().kHealthCheckConfigFieldNumber});
-      Endpoint added;
-      compile_address(entry.endpoint().address(), added, fields);
-      added.weight = entry.has_load_balancing_weight() ? entry.load_balancing_weight().value() : 1;
-      if (added.weight == 0) fields.refuse("load_balancing_weight must be at least 1");
-      added.priority = locality.priority();
-      added.region = locality.locality().region();
-      added.zone = locality.locality().zone();
-      added.sub_zone = locality.locality().sub_zone();
-      added.health = compile_health(entry);
-      compile_metadata(entry.metadata(), added, *out);
-      out->endpoints.push_back(std::move(added));
-    }
+    const Fields::At at(fields, "endpoints", i);
+    compile_locality(proto.endpoints(i), *out, fields);
   }
   if (!fields.ok() || !fields.unsupported().empty()) return nullptr;
   out->content_hash = content_hash;

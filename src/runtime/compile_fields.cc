@@ -1,5 +1,6 @@
 #include "runtime/compile_fields.h"
 
+#include <envoy/config/core/v3/base.pb.h>
 #include <envoy/type/matcher/v3/regex.pb.h>
 #include <envoy/type/matcher/v3/string.pb.h>
 #include <envoy/type/v3/percent.pb.h>
@@ -27,11 +28,10 @@ Fields::At::At(Fields& fields, std::string_view name, int index) : At(fields, na
   fields.path_ += ']';
 }
 
-void Fields::only(const google::protobuf::Message& message, std::initializer_list<int> known) {
+void Fields::only(const google::protobuf::Message& message, std::span<const int> known) {
   const google::protobuf::Reflection& reflection = *message.GetReflection();
-  std::vector<const google::protobuf::FieldDescriptor*> set;
-  reflection.ListFields(message, &set);
-  for (const google::protobuf::FieldDescriptor* field : set) {
+  reflection.ListFields(message, &set_);
+  for (const google::protobuf::FieldDescriptor* field : set_) {
     if (std::find(known.begin(), known.end(), field->number()) != known.end()) continue;
     const At at(*this, field->name());
     unsupported("is not supported");
@@ -64,11 +64,18 @@ Duration Fields::duration(const google::protobuf::Duration& value) {
 }
 
 std::uint32_t Fields::per_million(const envoy::type::v3::FractionalPercent& value) {
+  only(value, {value.kNumeratorFieldNumber, value.kDenominatorFieldNumber});
   std::uint64_t factor = 1;
   if (value.denominator() == envoy::type::v3::FractionalPercent::HUNDRED) factor = 10'000;
   else if (value.denominator() == envoy::type::v3::FractionalPercent::TEN_THOUSAND) factor = 100;
   else if (value.denominator() != envoy::type::v3::FractionalPercent::MILLION) refuse("unknown denominator");
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(value.numerator() * factor, Fraction::kMillion));
+}
+
+std::uint32_t Fields::fraction(const envoy::config::core::v3::RuntimeFractionalPercent& value, std::string_view name) {
+  const At at(*this, name);
+  only(value, {value.kDefaultValueFieldNumber, value.kRuntimeKeyFieldNumber});
+  return per_million(value.default_value());
 }
 
 std::optional<Regex> Fields::regex(const envoy::type::matcher::v3::RegexMatcher& value) {
@@ -82,6 +89,8 @@ std::optional<Regex> Fields::regex(const envoy::type::matcher::v3::RegexMatcher&
 StringMatcher Fields::string_matcher(const envoy::type::matcher::v3::StringMatcher& value) {
   using Proto = envoy::type::matcher::v3::StringMatcher;
   StringMatcher out;
+  only(value, {value.kExactFieldNumber, value.kPrefixFieldNumber, value.kSuffixFieldNumber, value.kContainsFieldNumber,
+               value.kSafeRegexFieldNumber, value.kCustomFieldNumber, value.kIgnoreCaseFieldNumber});
   out.ignore_case = value.ignore_case();
   switch (value.match_pattern_case()) {
     case Proto::kExact: out.kind = StringMatcher::Kind::kExact; out.text = value.exact(); break;
@@ -109,6 +118,13 @@ bool Fields::unpack(const google::protobuf::Any& any, google::protobuf::Message&
   if (out.ParseFromString(any.value())) return true;
   refuse("does not parse as " + out.GetDescriptor()->full_name());
   return false;
+}
+
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return out;
 }
 
 std::string_view type_name(const google::protobuf::Any& any) {

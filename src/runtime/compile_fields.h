@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,8 +19,12 @@
 namespace google::protobuf {
 class Any;
 class Duration;
+class FieldDescriptor;
 class Message;
 }  // namespace google::protobuf
+namespace envoy::config::core::v3 {
+class RuntimeFractionalPercent;
+}
 namespace envoy::type::v3 {
 class FractionalPercent;
 }
@@ -57,7 +62,8 @@ class Fields {
 
   // Every field of `message` that is set and not among the numbers in `known` is unsupported. Fields newer than our copy
   // of the API are too.
-  void only(const google::protobuf::Message& message, std::initializer_list<int> known);
+  void only(const google::protobuf::Message& message, std::initializer_list<int> known) { only(message, std::span(known.begin(), known.size())); }
+  void only(const google::protobuf::Message& message, std::span<const int> known);
 
   bool ok() const { return refused_.empty(); }
   const std::vector<Error>& refused() const { return refused_; }
@@ -71,6 +77,8 @@ class Fields {
   // Not negative and not beyond a hundred years, or refused (and zero returned).
   Duration duration(const google::protobuf::Duration& value);
   std::uint32_t per_million(const envoy::type::v3::FractionalPercent& value);
+  // The default of a fraction that Envoy's runtime layer could change, in millionths: there is no such layer here.
+  std::uint32_t fraction(const envoy::config::core::v3::RuntimeFractionalPercent& value, std::string_view name);
   // An empty text if the regex is refused.
   std::optional<Regex> regex(const envoy::type::matcher::v3::RegexMatcher& value);
   StringMatcher string_matcher(const envoy::type::matcher::v3::StringMatcher& value);
@@ -83,7 +91,11 @@ class Fields {
   std::string path_;
   std::size_t resource_length_;
   std::vector<Error> refused_, unsupported_, notes_;
+  std::vector<const google::protobuf::FieldDescriptor*> set_;   // of the message that only() looks at
 };
+
+// ASCII only, as HTTP compares names.
+std::string lower_case(std::string_view text);
 
 // "envoy.config.cluster.v3.Cluster" of "type.googleapis.com/envoy.config.cluster.v3.Cluster".
 std::string_view type_name(const google::protobuf::Any& any);

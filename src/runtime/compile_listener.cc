@@ -3,8 +3,13 @@
 #include <envoy/config/listener/v3/listener.pb.h>
 #include <envoy/config/listener/v3/listener_components.pb.h>
 #include <envoy/extensions/filters/network/mongo_proxy/v3/mongo_proxy.pb.h>
+#include <envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol.pb.h>
+#include <envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.pb.h>
 #include <google/protobuf/any.pb.h>
 #include <google/protobuf/struct.pb.h>
+
+#include "runtime/compile_tls.h"
+#include "runtime/loose_message.h"
 
 // Deprecated fields are still sent, and Envoy still obeys them.
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -21,7 +26,9 @@ constexpr std::string_view kOriginalDestination = "envoy.extensions.filters.list
 constexpr std::string_view kHttpConnectionManager = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
 constexpr std::string_view kTcpProxy = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy";
 constexpr std::string_view kMongoProxy = "envoy.extensions.filters.network.mongo_proxy.v3.MongoProxy";
-constexpr std::string_view kRawBuffer = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer";
+constexpr std::string_view kProxyProtocol = "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol";
+constexpr std::string_view kSniCluster = "envoy.extensions.filters.network.sni_cluster.v3.SniCluster";
+constexpr std::string_view kSniForwardProxy = "envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig";
 
 using InlineTables = std::vector<std::shared_ptr<const RouteTable>>;
 
@@ -39,32 +46,59 @@ void compile_address(const core::Address& proto, Listener& out, Fields& fields) 
   out.port = static_cast<std::uint16_t>(address.port_value());
 }
 
+using PortRanges = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
+
 // Ranges of destination ports where a listener filter is off; nothing else is understood.
-void compile_disabled(const listener::ListenerFilterChainMatchPredicate& proto,
-                      std::vector<std::pair<std::uint32_t, std::uint32_t>>& out, Fields& fields) {
+PortRanges compile_disabled(const listener::ListenerFilter& filter, Fields& fields) {
   const Fields::At at(fields, "filter_disabled");
+  PortRanges out;
   const auto one = [&](const listener::ListenerFilterChainMatchPredicate& rule) {
     if (!rule.has_destination_port_range()) fields.unsupported("only ranges of destination ports are supported");
     else out.emplace_back(static_cast<std::uint32_t>(rule.destination_port_range().start()),
                           static_cast<std::uint32_t>(rule.destination_port_range().end()));
   };
+  const auto& proto = filter.filter_disabled();
+  if (!filter.has_filter_disabled()) return out;
   if (!proto.has_or_match()) one(proto);
   else
     for (const auto& rule : proto.or_match().rules()) one(rule);
+  return out;
+}
+
+void read_tls_inspector(const listener::ListenerFilter& filter, Listener& out, Fields& fields) {
+  envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector inspector;
+  // Fingerprints are for observation; the memory for a hello has a bound of its own.
+  if (fields.unpack(filter.typed_config(), inspector))
+    fields.only(inspector, {inspector.kEnableJa3FingerprintingFieldNumber, inspector.kEnableJa4FingerprintingFieldNumber,
+                            inspector.kInitialReadBufferSizeFieldNumber, inspector.kMaxClientHelloSizeFieldNumber});
+  // TLS is looked for on every port; where the filter is off, no chain asks for TLS.
+  compile_disabled(filter, fields);
+  out.sniffs_tls = true;
+}
+
+void read_proxy_protocol(const listener::ListenerFilter& filter, Listener& out, Fields& fields) {
+  envoy::extensions::filters::listener::proxy_protocol::v3::ProxyProtocol proto;
+  if (fields.unpack(filter.typed_config(), proto)) fields.only(proto, {proto.kAllowRequestsWithoutProxyProtocolFieldNumber, proto.kStatPrefixFieldNumber});
+  if (filter.has_filter_disabled()) fields.unsupported("filter_disabled is not supported");
+  out.reads_proxy_protocol = true;
+  out.proxy_protocol_optional = proto.allow_requests_without_proxy_protocol();
 }
 
 void compile_listener_filters(const listener::Listener& proto, Listener& out, Fields& fields) {
   for (int i = 0; i < proto.listener_filters_size(); ++i) {
     const Fields::At at(fields, "listener_filters", i);
     const listener::ListenerFilter& filter = proto.listener_filters(i);
+    fields.only(filter, {filter.kNameFieldNumber, filter.kTypedConfigFieldNumber, filter.kFilterDisabledFieldNumber});
     const std::string_view type = type_name(filter.typed_config());
     if (type == kHttpInspector) {
       out.sniffs_http = true;
-      if (filter.has_filter_disabled()) compile_disabled(filter.filter_disabled(), out.sniffing_off_ports, fields);
+      out.sniffing_off_ports = compile_disabled(filter, fields);
     } else if (type == kTlsInspector) {
-      // TLS is looked for on every port; where the filter is off, no chain asks for TLS.
-      out.sniffs_tls = true;
+      read_tls_inspector(filter, out, fields);
+    } else if (type == kProxyProtocol) {
+      read_proxy_protocol(filter, out, fields);
     } else if (type == kOriginalDestination) {
+      if (filter.has_filter_disabled()) fields.unsupported("filter_disabled is not supported");
       out.uses_original_destination = true;
     } else {
       fields.unsupported(filter.name() + " is not supported");
@@ -72,19 +106,44 @@ void compile_listener_filters(const listener::Listener& proto, Listener& out, Fi
   }
 }
 
+std::vector<std::string> compile_ranges(const google::protobuf::RepeatedPtrField<core::CidrRange>& ranges, Fields& fields) {
+  std::vector<std::string> out;
+  for (const core::CidrRange& range : ranges) {
+    fields.only(range, {range.kAddressPrefixFieldNumber, range.kPrefixLenFieldNumber});
+    out.push_back(range.address_prefix() + '/' + std::to_string(range.prefix_len().value()));
+  }
+  return out;
+}
+
 void compile_chain_match(const listener::FilterChainMatch& proto, FilterChain& out, Fields& fields) {
   const Fields::At at(fields, "filter_chain_match");
   fields.only(proto, {proto.kDestinationPortFieldNumber, proto.kPrefixRangesFieldNumber, proto.kApplicationProtocolsFieldNumber,
-                      proto.kTransportProtocolFieldNumber, proto.kServerNamesFieldNumber});
+                      proto.kTransportProtocolFieldNumber, proto.kServerNamesFieldNumber, proto.kSourcePrefixRangesFieldNumber,
+                      proto.kDirectSourcePrefixRangesFieldNumber, proto.kSourcePortsFieldNumber, proto.kSourceTypeFieldNumber});
   if (proto.has_destination_port()) {
     if (proto.destination_port().value() > 65535) fields.refuse("destination_port is not a port");
     out.destination_port = static_cast<std::uint16_t>(proto.destination_port().value());
   }
-  for (const core::CidrRange& range : proto.prefix_ranges())
-    out.destination_prefixes.push_back(range.address_prefix() + '/' + std::to_string(range.prefix_len().value()));
+  out.destination_prefixes = compile_ranges(proto.prefix_ranges(), fields);
+  out.source_prefixes = compile_ranges(proto.source_prefix_ranges(), fields);
+  out.direct_source_prefixes = compile_ranges(proto.direct_source_prefix_ranges(), fields);
+  for (const std::uint32_t port : proto.source_ports()) {
+    if (port == 0 || port > 65535) fields.refuse("source_ports: " + std::to_string(port) + " is not a port");
+    out.source_ports.push_back(static_cast<std::uint16_t>(port));
+  }
+  switch (static_cast<int>(proto.source_type())) {
+    case listener::FilterChainMatch::ANY: out.source_type = FilterChain::SourceType::kAny; break;
+    case listener::FilterChainMatch::SAME_IP_OR_LOOPBACK: out.source_type = FilterChain::SourceType::kSameIpOrLoopback; break;
+    case listener::FilterChainMatch::EXTERNAL: out.source_type = FilterChain::SourceType::kExternal; break;
+    default: fields.refuse("unknown source_type"); break;
+  }
   out.application_protocols.assign(proto.application_protocols().begin(), proto.application_protocols().end());
   out.transport_protocol = proto.transport_protocol();
-  out.server_names.assign(proto.server_names().begin(), proto.server_names().end());
+  for (const std::string& name : proto.server_names()) {
+    if (const std::size_t star = name.rfind('*'); star != std::string::npos && (star != 0 || (name.size() > 1 && name[1] != '.')))
+      fields.refuse("server_names: \"*\" in \"" + name + "\" must stand for whole labels at the beginning");
+    out.server_names.push_back(lower_case(name));
+  }
 }
 
 // Filters that only watch. A name counts as well as a type: Istio's come as TypedStruct.
@@ -95,16 +154,37 @@ bool only_watches(const listener::Filter& filter, Fields& fields) {
                                                                          mongo.kEmitDynamicMetadataFieldNumber, mongo.kCommandsFieldNumber});
     return true;
   }
-  return filter.name() == "istio.metadata_exchange" || filter.name() == "istio.stats" ||
-         filter.name() == "envoy.filters.network.metadata_exchange";
+  if (filter.name() != "istio.metadata_exchange" && filter.name() != "istio.stats" &&
+      filter.name() != "envoy.filters.network.metadata_exchange")
+    return false;
+  fields.note("filter " + filter.name() + " is left out: it has a meaning only between proxies of Istio's own build");
+  return true;
+}
+
+// What filters before the TCP proxy tell it.
+struct ByServerName {
+  bool cluster = false;
+  std::uint16_t forwards_to_port = 0;
+};
+
+void read_sni_forward_proxy(const google::protobuf::Any& any, ByServerName& out, Fields& fields) {
+  const std::optional<LooseMessage> proto = LooseMessage::unpack(any, fields);
+  if (!proto) return;
+  // The cache is described again at the cluster, which is where names are resolved; the address is kept for logs only.
+  proto->only({"dns_cache_config", "port_value", "save_upstream_address"}, fields);
+  const std::uint64_t port = proto->number("port_value");
+  if (port == 0 || port > 65535) fields.refuse("port_value is not a port");
+  else out.forwards_to_port = static_cast<std::uint16_t>(port);
 }
 
 void compile_handler(const listener::FilterChain& proto, FilterChain& out, const std::string& inline_name,
                      InlineTables& tables, ClusterNames& names, Fields& fields) {
   bool handled = false;
+  ByServerName by_server_name;
   for (int i = 0; i < proto.filters_size(); ++i) {
     const Fields::At at(fields, "filters", i);
     const listener::Filter& filter = proto.filters(i);
+    fields.only(filter, {filter.kNameFieldNumber, filter.kTypedConfigFieldNumber, filter.kConfigDiscoveryFieldNumber});
     const std::string_view type = type_name(filter.typed_config());
     if (filter.has_config_discovery()) {
       fields.unsupported("config_discovery is not supported");
@@ -112,8 +192,16 @@ void compile_handler(const listener::FilterChain& proto, FilterChain& out, const
       out.handler = compile_http_connection(filter.typed_config(), inline_name, tables, names, fields);
       handled = true;
     } else if (type == kTcpProxy) {
-      out.handler = compile_tcp_proxy(filter.typed_config(), names, fields);
+      TcpProxySettings tcp = compile_tcp_proxy(filter.typed_config(), names, fields);
+      tcp.cluster_by_server_name = by_server_name.cluster;
+      tcp.forwards_by_server_name = by_server_name.forwards_to_port;
+      out.handler = std::move(tcp);
       handled = true;
+    } else if (type == kSniCluster) {
+      if (const std::optional<LooseMessage> empty = LooseMessage::unpack(filter.typed_config(), fields)) empty->only({}, fields);
+      by_server_name.cluster = true;
+    } else if (type == kSniForwardProxy) {
+      read_sni_forward_proxy(filter.typed_config(), by_server_name, fields);
     } else if (!only_watches(filter, fields)) {
       fields.unsupported("filter " + filter.name() + " is not supported");
     }
@@ -129,12 +217,15 @@ FilterChain compile_chain(const listener::FilterChain& proto, const std::string&
   compile_chain_match(proto.filter_chain_match(), out, fields);
   // From here on a chain can say by itself that it is not supported.
   const std::size_t mark = fields.mark();
-  // The time for a handshake has no meaning without one.
   fields.only(proto, {proto.kNameFieldNumber, proto.kFilterChainMatchFieldNumber, proto.kFiltersFieldNumber, proto.kMetadataFieldNumber,
                       proto.kTransportSocketFieldNumber, proto.kTransportSocketConnectTimeoutFieldNumber});
-  if (proto.has_transport_socket() && type_name(proto.transport_socket().typed_config()) != kRawBuffer) {
+  if (proto.has_transport_socket()) {
     const Fields::At at(fields, "transport_socket");
-    fields.unsupported(proto.transport_socket().name() + " is not supported; only plain TCP is");
+    out.tls = compile_downstream_transport(proto.transport_socket(), fields);
+  }
+  if (proto.has_transport_socket_connect_timeout()) {
+    const Fields::At at(fields, "transport_socket_connect_timeout");
+    out.transport_timeout = fields.duration(proto.transport_socket_connect_timeout());
   }
   compile_handler(proto, out, inline_name, tables, names, fields);
   if (std::string why = fields.take_unsupported(mark); !why.empty()) out.handler = Unsupported{std::move(why)};

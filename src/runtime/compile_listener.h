@@ -19,6 +19,9 @@ class AccessLog;
 namespace envoy::config::listener::v3 {
 class Listener;
 }
+namespace envoy::extensions::filters::network::http_connection_manager::v3 {
+class HttpFilter;
+}
 
 namespace lateen::runtime {
 
@@ -36,6 +39,9 @@ CompiledListener compile_listener(const envoy::config::listener::v3::Listener& p
 HttpConnectionSettings compile_http_connection(const google::protobuf::Any& any, const std::string& inline_name,
                                                std::vector<std::shared_ptr<const RouteTable>>& inline_tables,
                                                ClusterNames& names, Fields& fields);
+void compile_http_filters(
+    const google::protobuf::RepeatedPtrField<envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter>& protos,
+    HttpConnectionSettings& out, Fields& fields);
 TcpProxySettings compile_tcp_proxy(const google::protobuf::Any& any, ClusterNames& names, Fields& fields);
 // The first file log; others, and what cannot be logged, become notes.
 void compile_access_log(const google::protobuf::RepeatedPtrField<envoy::config::accesslog::v3::AccessLog>& logs,

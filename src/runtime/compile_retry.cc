@@ -1,6 +1,7 @@
 // Retry policies: envoy.config.route.v3.RetryPolicy.
 
 #include <envoy/config/route/v3/route_components.pb.h>
+#include <envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.pb.h>
 #include <google/protobuf/any.pb.h>
 
 #include <algorithm>
@@ -11,7 +12,7 @@ namespace lateen::runtime {
 namespace {
 
 constexpr std::string_view kPreviousHosts = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate";
-constexpr std::string_view kPreviousPriorities = "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig";
+using PreviousPriorities = envoy::extensions::retry::priority::previous_priorities::v3::PreviousPrioritiesConfig;
 // Envoy's: the back-off grows to ten times its base unless told otherwise.
 constexpr int kBackoffMaxFactor = 10;
 
@@ -63,14 +64,20 @@ std::uint32_t compile_retry_on(std::string_view text, Fields& fields) {
 void compile_host_selection(const envoy::config::route::v3::RetryPolicy& proto, RetryPolicy& out, Fields& fields) {
   for (int i = 0; i < proto.retry_host_predicate_size(); ++i) {
     const Fields::At at(fields, "retry_host_predicate", i);
-    if (type_name(proto.retry_host_predicate(i).typed_config()) == kPreviousHosts) out.avoid_previous_hosts = true;
+    const auto& predicate = proto.retry_host_predicate(i);
+    fields.only(predicate, {predicate.kNameFieldNumber, predicate.kTypedConfigFieldNumber});
+    if (type_name(predicate.typed_config()) == kPreviousHosts) out.avoid_previous_hosts = true;
     else fields.unsupported("only previous_hosts is supported");
   }
   if (proto.has_retry_priority()) {
     const Fields::At at(fields, "retry_priority");
-    if (type_name(proto.retry_priority().typed_config()) == kPreviousPriorities)
-      fields.note("has no effect: all endpoints are tried as one priority");
-    else fields.unsupported("is not supported");
+    fields.only(proto.retry_priority(), {proto.retry_priority().kNameFieldNumber, proto.retry_priority().kTypedConfigFieldNumber});
+    PreviousPriorities priorities;
+    if (fields.unpack(proto.retry_priority().typed_config(), priorities)) {
+      fields.only(priorities, {priorities.kUpdateFrequencyFieldNumber});
+      if (priorities.update_frequency() <= 0) fields.refuse("update_frequency must be more than 0");
+      else out.previous_priorities_update = static_cast<std::uint32_t>(priorities.update_frequency());
+    }
   }
   if (proto.host_selection_retry_max_attempts() > 0)
     out.host_selection_attempts_max = static_cast<std::uint32_t>(
@@ -80,6 +87,7 @@ void compile_host_selection(const envoy::config::route::v3::RetryPolicy& proto, 
 void compile_backoff(const envoy::config::route::v3::RetryPolicy& proto, RetryPolicy& out, Fields& fields) {
   if (!proto.has_retry_back_off()) return;
   const Fields::At at(fields, "retry_back_off");
+  fields.only(proto.retry_back_off(), {proto.retry_back_off().kBaseIntervalFieldNumber, proto.retry_back_off().kMaxIntervalFieldNumber});
   out.backoff_base = fields.duration(proto.retry_back_off().base_interval());
   if (out.backoff_base < std::chrono::milliseconds(1)) out.backoff_base = std::chrono::milliseconds(1);
   out.backoff_max = proto.retry_back_off().has_max_interval() ? fields.duration(proto.retry_back_off().max_interval())
@@ -93,7 +101,7 @@ RetryPolicy compile_retry_policy(const envoy::config::route::v3::RetryPolicy& pr
   fields.only(proto, {proto.kRetryOnFieldNumber, proto.kNumRetriesFieldNumber, proto.kPerTryTimeoutFieldNumber,
                       proto.kRetriableStatusCodesFieldNumber, proto.kRetryHostPredicateFieldNumber,
                       proto.kRetryPriorityFieldNumber, proto.kHostSelectionRetryMaxAttemptsFieldNumber,
-                      proto.kRetryBackOffFieldNumber});
+                      proto.kRetryBackOffFieldNumber, proto.kRetriableHeadersFieldNumber, proto.kRetriableRequestHeadersFieldNumber});
   RetryPolicy out;
   out.retry_on = compile_retry_on(proto.retry_on(), fields);
   if (proto.has_num_retries()) out.retries_max = proto.num_retries().value();
@@ -106,9 +114,25 @@ RetryPolicy compile_retry_policy(const envoy::config::route::v3::RetryPolicy& pr
     // Zero is none, as in Envoy.
     if (const Duration value = fields.duration(proto.per_try_timeout()); value > Duration::zero()) out.per_try_timeout = value;
   }
+  const auto headers = [&](std::string_view name, const auto& from, std::vector<HeaderMatcher>& to) {
+    for (int i = 0; i < from.size(); ++i) {
+      const Fields::At at(fields, name, i);
+      to.push_back(compile_header_matcher(from.Get(i), fields));
+    }
+  };
+  headers("retriable_headers", proto.retriable_headers(), out.retriable_headers);
+  headers("retriable_request_headers", proto.retriable_request_headers(), out.retriable_request_headers);
   compile_host_selection(proto, out, fields);
   compile_backoff(proto, out, fields);
   return out;
+}
+
+Hedge compile_hedge_policy(const envoy::config::route::v3::HedgePolicy& proto, Fields& fields) {
+  fields.only(proto, {proto.kInitialRequestsFieldNumber, proto.kAdditionalRequestChanceFieldNumber, proto.kHedgeOnPerTryTimeoutFieldNumber});
+  // Envoy does not carry out these two either.
+  if (proto.has_initial_requests() && proto.initial_requests().value() != 1) fields.unsupported("initial_requests: only 1 is supported");
+  if (fields.per_million(proto.additional_request_chance()) != 0) fields.unsupported("additional_request_chance: only 0 is supported");
+  return Hedge{proto.hedge_on_per_try_timeout()};
 }
 
 }  // namespace lateen::runtime

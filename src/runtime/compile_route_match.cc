@@ -38,7 +38,13 @@ std::optional<StringMatcher> old_string_match(const route::HeaderMatcher& proto,
   return std::nullopt;
 }
 
-HeaderMatcher compile_header(const route::HeaderMatcher& proto, Fields& fields) {
+}  // namespace
+
+HeaderMatcher compile_header_matcher(const route::HeaderMatcher& proto, Fields& fields) {
+  fields.only(proto, {proto.kNameFieldNumber, proto.kExactMatchFieldNumber, proto.kSafeRegexMatchFieldNumber, proto.kRangeMatchFieldNumber,
+                      proto.kPresentMatchFieldNumber, proto.kPrefixMatchFieldNumber, proto.kSuffixMatchFieldNumber,
+                      proto.kContainsMatchFieldNumber, proto.kStringMatchFieldNumber, proto.kInvertMatchFieldNumber,
+                      proto.kTreatMissingHeaderAsEmptyFieldNumber});
   HeaderMatcher out;
   if (proto.name().empty()) fields.refuse("needs a name");
   out.set_name(proto.name());
@@ -58,7 +64,10 @@ HeaderMatcher compile_header(const route::HeaderMatcher& proto, Fields& fields) 
   return out;
 }
 
+namespace {
+
 QueryParameterMatcher compile_query_parameter(const route::QueryParameterMatcher& proto, Fields& fields) {
+  fields.only(proto, {proto.kNameFieldNumber, proto.kStringMatchFieldNumber, proto.kPresentMatchFieldNumber});
   QueryParameterMatcher out;
   if (proto.name().empty()) fields.refuse("needs a name");
   out.name = proto.name();
@@ -97,7 +106,10 @@ void compile_path(const route::RouteMatch& proto, RouteMatch& out, Fields& field
       out.regex = fields.regex(proto.safe_regex());
       break;
     }
-    case Proto::kConnectMatcher: fields.unsupported("connect_matcher is not supported"); break;
+    case Proto::kConnectMatcher: 
+      fields.only(proto.connect_matcher(), {});
+      out.connect_only = true;
+      break;
     case Proto::kPathMatchPolicy: fields.unsupported("path_match_policy (URI template) is not supported"); break;
     case Proto::PATH_SPECIFIER_NOT_SET: fields.refuse("needs prefix, path, safe_regex or path_separated_prefix"); break;
   }
@@ -115,16 +127,14 @@ RouteMatch compile_route_match(const route::RouteMatch& proto, Fields& fields) {
   out.case_sensitive = !proto.has_case_sensitive() || proto.case_sensitive().value();
   for (int i = 0; i < proto.headers_size(); ++i) {
     const Fields::At at(fields, "headers", i);
-    out.headers.push_back(compile_header(proto.headers(i), fields));
+    out.headers.push_back(compile_header_matcher(proto.headers(i), fields));
   }
   for (int i = 0; i < proto.query_parameters_size(); ++i) {
     const Fields::At at(fields, "query_parameters", i);
     out.query_parameters.push_back(compile_query_parameter(proto.query_parameters(i), fields));
   }
   if (proto.has_runtime_fraction()) {
-    // There is no runtime layer here: the default holds.
-    const Fields::At at(fields, "runtime_fraction");
-    out.fraction = Fraction{fields.per_million(proto.runtime_fraction().default_value())};
+    out.fraction = Fraction{fields.fraction(proto.runtime_fraction(), "runtime_fraction")};
   }
   out.grpc_only = proto.has_grpc();
   return out;

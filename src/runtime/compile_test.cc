@@ -22,6 +22,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "runtime/compile_cluster.h"
 #include "runtime/decide.h"
 #include "runtime/resources_from_json.h"
 
@@ -89,13 +90,7 @@ constexpr const char* kV1 = "outbound|9080|v1|reviews.default.svc.cluster.local"
 
 TEST_F(FromIstiod, RefusesNothingAndNamesWhatItDoesNotCarry) {
   EXPECT_EQ(messages(compiled_.refused), "");
-  EXPECT_EQ(messages(compiled_.notes),
-            "route 9080, virtual host codes:9080: routes[0].route.retry_policy.retry_priority: has no effect: all endpoints are tried as one priority\n"
-            "route 9080, virtual host mirror:9080: routes[0].route.request_mirror_policies: is not supported\n"
-            "listener virtualInbound: filter_chains[1].transport_socket: envoy.transport_sockets.tls is not supported; only plain TCP is\n"
-            "cluster InboundPassthroughCluster: upstream_bind_config: is not supported\n"
-            "cluster maglev: lb_policy: MAGLEV is not supported\n"
-            "cluster tls: transport_socket: envoy.transport_sockets.tls is not supported; only plain TCP is\n");
+  EXPECT_EQ(messages(compiled_.notes), "");
 }
 
 TEST_F(FromIstiod, Routes) {
@@ -107,9 +102,9 @@ TEST_F(FromIstiod, Routes) {
   EXPECT_EQ(decide_for("example.com", "/").cluster->name, "PassthroughCluster");
   EXPECT_EQ(decide_for("direct").outcome, Outcome::kDirectResponse);
   EXPECT_EQ(std::get<DirectResponse>(decide_for("direct").route->action).body, "teapot");
-  EXPECT_EQ(decide_for("mirror").outcome, Outcome::kUnsupported);
-  EXPECT_EQ(std::get<Unsupported>(decide_for("mirror").route->action).what,
-            "route 9080, virtual host mirror:9080: routes[0].route.request_mirror_policies: is not supported");
+  ASSERT_EQ(forward("mirror").mirrors.size(), 1u);
+  EXPECT_EQ(names_.name(forward("mirror").mirrors[0].id), forward("mirror").mirrors[0].cluster);
+  EXPECT_FALSE(forward("mirror").mirrors[0].append_shadow_suffix);
   const Route& route = *decide_for("match").route;
   EXPECT_EQ(route.config, "/apis/networking.istio.io/v1/namespaces/default/virtual-service/reviews-route");
   EXPECT_EQ(route.operation, "reviews.default.svc.cluster.local:9080/*");
@@ -207,7 +202,8 @@ TEST_F(FromIstiod, Clusters) {
   EXPECT_EQ(pool.keepalive->idle, 7200s);
   EXPECT_EQ(pool.keepalive->probes, 3u);
 
-  EXPECT_EQ(cluster("tls").unsupported, "cluster tls: transport_socket: envoy.transport_sockets.tls is not supported; only plain TCP is");
+  EXPECT_EQ(cluster("tls").unsupported, "");
+  ASSERT_NE(cluster("tls").transport.tls, nullptr);
   EXPECT_EQ(cluster("PassthroughCluster").discovery, Cluster::Discovery::kOriginalDestination);
   EXPECT_EQ(cluster("BlackHoleCluster").limits.connections_max, 1024u);  // Envoy's default
   EXPECT_EQ(cluster("BlackHoleCluster").limits.retries_max, 3u);
@@ -267,7 +263,10 @@ TEST_F(FromIstiod, Listeners) {
   EXPECT_FALSE(inbound.outbound);
   EXPECT_TRUE(inbound.sniffs_tls);
   EXPECT_EQ(inbound.sniffing_off_ports, (std::vector<std::pair<std::uint32_t, std::uint32_t>>{{80, 81}, {15006, 15007}}));
-  EXPECT_TRUE(std::holds_alternative<Unsupported>(inbound.filter_chains[1].handler));
+  ASSERT_NE(inbound.filter_chains[1].tls, nullptr);
+  EXPECT_TRUE(inbound.filter_chains[1].tls->requires_client_certificate);
+  EXPECT_EQ(inbound.filter_chains[1].tls->common.validation_secret, "ROOTCA");
+  EXPECT_EQ(inbound.filter_chains[1].tls->common.certificate_secrets, std::vector<std::string>{"default"});
   const auto& own = std::get<HttpConnectionSettings>(inbound.filter_chains[2].handler);
   EXPECT_EQ(own.route_table, "listener/virtualInbound/2");
   EXPECT_EQ(own.server_name, "istio-envoy");
@@ -310,22 +309,28 @@ TEST_F(FromIstiod, EndpointsNeverTouchRoutes) {
   EXPECT_EQ(moved.snapshot->clusters, compiled_.snapshot->clusters);
 }
 
-TEST_F(FromIstiod, EndpointsThatAskForTlsMakeTheClusterSaySo) {
-  const auto with_mode = [&](const std::string& metadata) {
-    auto assignment = from_json<envoy::config::endpoint::v3::ClusterLoadAssignment>(
-        R"({"endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "10.9.9.9", "port_value": 80}}})" + metadata + "}]}]}");
-    assignment.set_cluster_name(kV1);
-    resources_.endpoints[kV1] = xds::make_resource(kV1, assignment);
-  };
-  with_mode(R"(, "metadata": {"filter_metadata": {"envoy.transport_socket_match": {"tlsMode": "istio"}}})");
+TEST_F(FromIstiod, EndpointsChooseTheirTransport) {
+  auto assignment = from_json<envoy::config::endpoint::v3::ClusterLoadAssignment>(
+      R"({"endpoints": [{"lb_endpoints": [
+        {"endpoint": {"address": {"socket_address": {"address": "10.9.9.9", "port_value": 80}}},
+         "metadata": {"filter_metadata": {"envoy.transport_socket_match": {"tlsMode": "istio"}}}},
+        {"endpoint": {"address": {"socket_address": {"address": "10.9.9.8", "port_value": 80}}}}]}]})");
+  assignment.set_cluster_name(kV1);
+  resources_.endpoints[kV1] = xds::make_resource(kV1, assignment);
   const Compiled tls = compile(resources_, compiled_.snapshot.get(), names_);
-  const ClusterId id = cluster(kV1).id;
-  EXPECT_EQ(tls.snapshot->clusters[id]->unsupported,
-            std::string("cluster ") + kV1 + ": transport_socket_matches: its endpoints ask for TLS, which is not supported");
-  const Compiled again = compile(resources_, tls.snapshot.get(), names_);
-  EXPECT_EQ(again.snapshot->clusters[id], tls.snapshot->clusters[id]);
-  with_mode("");
-  EXPECT_EQ(compile(resources_, again.snapshot.get(), names_).snapshot->clusters[id]->unsupported, "");
+  const Cluster& v1 = *tls.snapshot->clusters[cluster(kV1).id];
+  const EndpointSet& endpoints = *tls.snapshot->endpoints[v1.id];
+  const auto* secured = find_transport(v1, endpoints.transport_metadata[endpoints.endpoints[0].transport_metadata]);
+  const auto* plain = find_transport(v1, endpoints.transport_metadata[endpoints.endpoints[1].transport_metadata]);
+  ASSERT_NE(secured, nullptr);
+  ASSERT_NE(secured->transport.tls, nullptr);
+  EXPECT_FALSE(secured->plain);
+  EXPECT_EQ(secured->transport.tls->common.alpn, std::vector<std::string>{"istio"});
+  EXPECT_EQ(secured->transport.tls->common.validation_secret, "ROOTCA");
+  EXPECT_EQ(secured->transport.tls->common.version_max, TlsVersion::kTls13);
+  ASSERT_NE(plain, nullptr);
+  EXPECT_TRUE(plain->plain);
+  EXPECT_EQ(v1.unsupported, "");
 }
 
 // ---- refusals -----------------------------------------------------------------------------------------------------
@@ -358,7 +363,7 @@ TEST_F(Refusal, OfARouteNamesThePath) {
       {R"({"match": {"prefix": "/", "headers": [{"name": ":nope"}]}, )" + to + "}", "match.headers[0]: unknown header :nope"},
       {R"({"match": {"prefix": "/", "headers": [{"name": "x", "string_match": {}}]}, )" + to + "}", "match.headers[0].string_match: asks for nothing"},
       {R"({"match": {"path_separated_prefix": "/a/"}, )" + to + "}", "match.path_separated_prefix: must begin with '/' and not end with it"},
-      {R"({"match": {"connect_matcher": {}}, )" + to + "}", "match: connect_matcher is not supported"},
+      {R"({"match": {"path_match_policy": {}}, )" + to + "}", "match: path_match_policy (URI template) is not supported"},
       {R"({"match": {"prefix": "/", "tls_context": {}}, )" + to + "}", "match.tls_context: is not supported"},
       {R"({"match": {"prefix": "/"}})", "has no action"},
       {R"({"match": {"prefix": "/"}, "route": {"cluster": "c", "timeout": "-1s"}})", "route.timeout: a duration must not be negative"},
@@ -388,7 +393,8 @@ TEST_F(Refusal, OfAnActionIsAnsweredByTheRoute) {
     std::string route;
     std::string path;
   } kCases[] = {
-      {R"({"match": {"prefix": "/"}, "route": {"cluster_header": "x"}})", "route: cluster_header is not supported"},
+      {R"({"match": {"prefix": "/"}, "route": {"cluster": "c", "hedge_policy": {"initial_requests": 2}}})",
+       "route.hedge_policy: initial_requests: only 1 is supported"},
       {R"({"match": {"prefix": "/"}, "route": {"cluster": "c", "priority": "HIGH"}})", "route.priority: is not supported"},
       {R"({"match": {"prefix": "/"}, "route": {"cluster": "c", "retry_policy": {"retry_on": "5xx", "per_try_idle_timeout": "1s"}}})",
        "route.retry_policy.per_try_idle_timeout: is not supported"},
@@ -439,7 +445,7 @@ TEST_F(Refusal, OfACluster) {
     const char* message;
   } kCases[] = {
       {R"({"name": "c", "type": "EDS", "eds_cluster_config": {"eds_config": {"ads": {}}}, "lb_policy": "CLUSTER_PROVIDED"})",
-       "cluster c: lb_policy: CLUSTER_PROVIDED belongs to ORIGINAL_DST, and to nothing else\n"},
+       "cluster c: lb_policy: CLUSTER_PROVIDED belongs to clusters that find their endpoints by themselves, and to nothing else\n"},
       {R"({"name": "c", "type": "STATIC", "connect_timeout": "0s"})", "cluster c: connect_timeout: must be more than 0\n"},
       {R"({"name": "c", "type": "STATIC", "outlier_detection": {"max_ejection_percent": 101}})",
        "cluster c: outlier_detection.max_ejection_percent: must not be more than 100\n"},
@@ -452,9 +458,11 @@ TEST_F(Refusal, OfACluster) {
     EXPECT_EQ(compiled.snapshot->clusters[0], nullptr);
   }
   resources_.clusters.clear();
-  add_clusters(R"([{"name": "c", "type": "STATIC", "health_checks": [{"timeout": "1s"}], "max_requests_per_connection": 5}])", resources_);
-  EXPECT_EQ(compile(resources_, nullptr, names_).snapshot->clusters[0]->unsupported,
-            "cluster c: health_checks: is not supported; cluster c: max_requests_per_connection: is not supported");
+  add_clusters(R"([{"name": "c", "type": "STATIC", "health_checks": [{"timeout": "1s"}], "lb_subset_config": {"fallback_policy": "ANY_ENDPOINT"}, "max_requests_per_connection": 5}])", resources_);
+  const Compiled compiled = compile(resources_, nullptr, names_);
+  EXPECT_EQ(compiled.snapshot->clusters[0]->unsupported,
+            "cluster c: health_checks: is not supported; cluster c: lb_subset_config: is not supported");
+  EXPECT_EQ(compiled.snapshot->clusters[0]->requests_per_connection_max, 5u);
 }
 
 TEST_F(Refusal, OfBytesThatDoNotParse) {

@@ -54,10 +54,11 @@ std::optional<std::uint32_t> find_lower_case(const RouteTable& table, std::strin
 const Route* match_indexed(const VirtualHost& host, const RequestView& request, std::uint64_t random) {
   const std::string_view path = path_without_query(request.path);
   PathIndex::Candidates candidates;
-  host.index->find(path, candidates);
+  if (!path.empty()) host.index->find(path, candidates);
+  if (is_connect(request)) host.index->find_connect(candidates);
   for (std::uint32_t number = candidates.next(); number != PathIndex::Candidates::kNone; number = candidates.next()) {
     const Route& route = host.routes[number];
-    if (route.match.path_kind == RouteMatch::PathKind::kRegex && !route.match.regex->full_match(path)) continue;
+    if (route.match.path_kind == RouteMatch::PathKind::kRegex && !route.match.connect_only && !route.match.regex->full_match(path)) continue;
     if (route.match.rest_matches(request, random)) return &route;
   }
   return nullptr;
@@ -87,6 +88,13 @@ const WeightedCluster* pick_cluster(const Forward& forward, std::uint64_t random
   return nullptr;
 }
 
+// The cluster that the request itself names; the first header of that name counts.
+std::string_view named_cluster(const Forward& forward, const RequestView& request) {
+  if (request.headers == nullptr) return {};
+  const auto value = request.headers->get(forward.cluster_header);
+  return value ? *value : std::string_view();
+}
+
 // What a virtual host with require_tls answers to plain HTTP.
 const Route& redirect_to_https() {
   static const Route kRoute = [] {
@@ -108,7 +116,6 @@ const std::shared_ptr<const VirtualHost>* find_virtual_host(const RouteTable& ta
 }
 
 const Route* match_linear(const VirtualHost& host, const RequestView& request, std::uint64_t random) {
-  if (request.path.empty()) return nullptr;
   for (const Route& route : host.routes)
     if (route.match.matches(request, random)) return &route;
   return nullptr;
@@ -125,14 +132,13 @@ Decision decide(const RouteTable& table, const RequestView& request, std::uint64
     decision.route = &redirect_to_https();
     return decision;
   }
-  // A CONNECT has no path, and no route of ours asks for one.
-  if (request.path.empty()) return decision;
   decision.route = reasons == nullptr ? match_indexed(**host, request, random)
                                       : match_explained(**host, request, random, *reasons);
   if (decision.route == nullptr) return decision;
   decision.outcome = std::visit(Overloaded{
                                     [&](const Forward& forward) {
                                       decision.cluster = pick_cluster(forward, random);
+                                      if (!forward.cluster_header.empty()) decision.cluster_name = named_cluster(forward, request);
                                       return Outcome::kForward;
                                     },
                                     [](const DirectResponse&) { return Outcome::kDirectResponse; },

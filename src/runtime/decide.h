@@ -28,6 +28,9 @@ struct Decision {
   // Null for kNoVirtualHost and kNoRoute. For a virtual host that wants TLS: a redirect to https that belongs to nobody.
   const Route* route = nullptr;
   const WeightedCluster* cluster = nullptr;          // for kForward
+  // For kForward by Forward::cluster_header: the cluster that the request names, "" if it names none; `cluster` has no
+  // name then. Snapshot::find_cluster knows its id. Points into the request's headers.
+  std::string_view cluster_name;
 };
 
 // `random` chooses among weighted clusters and runtime fractions: the same request with the same number gets the same

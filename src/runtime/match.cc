@@ -78,6 +78,7 @@ std::string per_million_text(std::uint32_t per_million) {
 }
 
 std::string describe_path(const RouteMatch& match) {
+  if (match.connect_only) return "a CONNECT";
   std::string text;
   switch (match.path_kind) {
     case RouteMatch::PathKind::kPrefix: text = "path prefix "; break;
@@ -92,7 +93,7 @@ std::string describe_path(const RouteMatch& match) {
 
 // "/" and "" as a prefix take every path that HTTP allows but "*"; there is nothing to tell about them.
 bool takes_any_path(const RouteMatch& match) {
-  return match.path_kind == RouteMatch::PathKind::kPrefix && (match.path.empty() || match.path == "/");
+  return !match.connect_only && match.path_kind == RouteMatch::PathKind::kPrefix && (match.path.empty() || match.path == "/");
 }
 
 }  // namespace
@@ -239,6 +240,7 @@ std::string QueryParameterMatcher::actual(std::string_view path_with_query) cons
 }
 
 bool RouteMatch::path_matches(std::string_view request_path) const {
+  if (request_path.empty()) return false;
   const auto same = [this](std::string_view a, std::string_view b) {
     return case_sensitive ? a == b : equals_ignoring_case(a, b);
   };
@@ -263,7 +265,8 @@ bool RouteMatch::rest_matches(const RequestView& request, std::uint64_t random) 
 }
 
 std::optional<Mismatch> RouteMatch::mismatch(const RequestView& request, std::uint64_t random) const {
-  if (const std::string_view bare = path_without_query(request.path); !path_matches(bare))
+  if (connect_only && !is_connect(request)) return Mismatch{describe_path(*this), std::string(request.method)};
+  if (const std::string_view bare = path_without_query(request.path); !connect_only && !path_matches(bare))
     return Mismatch{describe_path(*this), quoted(bare)};
   if (grpc_only && !is_grpc(request)) return Mismatch{"a gRPC request", "not gRPC"};
   for (const HeaderMatcher& header : headers)

@@ -31,6 +31,8 @@ struct RequestView {
   const http::HeaderMap* headers = nullptr;
 };
 
+inline bool is_connect(const RequestView& request) { return request.method == "CONNECT"; }
+
 // The path without query and fragment: what prefix, exact and regex look at.
 std::string_view path_without_query(std::string_view path);
 
@@ -129,13 +131,14 @@ struct RouteMatch {
   std::vector<QueryParameterMatcher> query_parameters;
   std::optional<Fraction> fraction;
   bool grpc_only = false;
+  bool connect_only = false;     // a CONNECT, with or without a path; `path` and `regex` are not looked at
 
-  // The path alone; `path` is without query.
+  // The path alone; `path` is without query. No request without a path matches any.
   bool path_matches(std::string_view path) const;
   // Everything but the path.
   bool rest_matches(const RequestView& request, std::uint64_t random) const;
   bool matches(const RequestView& request, std::uint64_t random) const {
-    return path_matches(path_without_query(request.path)) && rest_matches(request, random);
+    return (connect_only ? is_connect(request) : path_matches(path_without_query(request.path))) && rest_matches(request, random);
   }
   // The first predicate that fails, in words; nothing if all hold. For `explain`, not for traffic.
   std::optional<Mismatch> mismatch(const RequestView& request, std::uint64_t random) const;

@@ -108,6 +108,10 @@ std::shared_ptr<const PathIndex> PathIndex::build(std::span<const Route> routes)
   auto index = std::make_shared<PathIndex>();
   for (std::uint32_t number = 0; number < routes.size(); ++number) {
     const RouteMatch& match = routes[number].match;
+    if (match.connect_only) {
+      index->connect_.push_back(number);
+      continue;
+    }
     Trie& trie = match.case_sensitive ? index->prefixes_ : index->folded_prefixes_;
     const std::string path = match.case_sensitive ? match.path : lower(match.path);
     switch (match.path_kind) {

@@ -54,6 +54,8 @@ class PathIndex {
   // Every route whose path predicate matches `path` (without query) is among the candidates. Of the others, only a
   // regex may be there: the caller still has to run it.
   void find(std::string_view path, Candidates& candidates) const;
+  // Every route that asks for a CONNECT; find() does not give these.
+  void find_connect(Candidates& candidates) const { candidates.add(connect_); }
 
  private:
   using List = std::vector<std::uint32_t>;
@@ -94,6 +96,7 @@ class PathIndex {
   std::unordered_map<std::string, List, Hash, std::equal_to<>> exact_;
   std::unordered_map<std::string, List, FoldedHash, FoldedEqual> folded_exact_;
   Trie prefixes_, folded_prefixes_;
+  List connect_;
 };
 
 }  // namespace lateen::runtime

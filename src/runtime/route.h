@@ -125,7 +125,8 @@ struct Forward {
   std::optional<Duration> idle_timeout;        // overrides the connection manager's stream idle timeout
   std::optional<RetryPolicy> retry;            // the route's own, or else its virtual host's
   Rewrite rewrite;
-  std::string cluster_header;                  // not empty: this request header (lower case) names the cluster
+  // Not empty: this request header (lower case) names the cluster; `clusters` is one without a name. See Decision.
+  std::string cluster_header;
   std::vector<HashPolicy> hash;
   std::vector<Mirror> mirrors;
   std::optional<Hedge> hedge;
@@ -136,6 +137,9 @@ struct Forward {
   std::uint16_t cluster_not_found_status = 503;
   // The longest timeout that a gRPC request may ask for with grpc-timeout; zero: any. Absent: the header is ignored.
   std::optional<Duration> grpc_timeout_max;
+  // The same for a stream's duration (max_stream_duration.grpc_timeout_header_max): where the request has grpc-timeout,
+  // that takes the place of stream_duration_max.
+  std::optional<Duration> grpc_stream_duration_max;
 };
 struct DirectResponse {
   std::uint16_t status = 0;

@@ -25,6 +25,10 @@ struct Snapshot {
   std::vector<std::shared_ptr<const Cluster>> clusters;         // by ClusterId; null: no such cluster (503 NC)
   std::vector<std::shared_ptr<const EndpointSet>> endpoints;    // by ClusterId; null: none
   std::map<std::string, std::shared_ptr<const Secret>, std::less<>> secrets;
+  std::vector<ClusterId> clusters_by_name;                      // of those that `clusters` has, in the order of their names
+
+  // For clusters that a request or an SNI names. kNoCluster if there is none.
+  ClusterId find_cluster(std::string_view name) const;
 };
 
 }  // namespace lateen::runtime
