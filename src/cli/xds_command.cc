@@ -1,4 +1,5 @@
 // lateen xds: what translate() makes of files, as istiod would send it to one proxy.
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -8,6 +9,7 @@
 #include "cli/flags.h"
 #include "cli/xds_input.h"
 #include "model/read.h"
+#include "translate/envoy_filter.h"
 #include "xds/messages.h"
 
 namespace lateen::cli {
@@ -23,7 +25,8 @@ constexpr Flag kFlags[] = {
 constexpr Usage kUsage{
     .synopsis = "lateen xds -f FILE... [--mesh FILE...] --node FILE -o DIR [--compat lateen|istio]",
     .text = "Writes the Envoy configuration that one proxy gets for these manifests, as protobuf JSON sorted by name.\n"
-            "Nothing is admitted or refused by other objects here: what can be read is translated.",
+            "With --compat istio, input that istiod refuses is refused: nothing is written. Otherwise what can be read is\n"
+            "translated, whatever admission would say.",
     .flags = kFlags,
     .examples = "  lateen xds -f base.yaml -f input.yaml --mesh mesh.yaml --node node.json -o out --compat istio",
 };
@@ -81,14 +84,26 @@ Result<void> write_all(const std::filesystem::path& folder, const xds::Resources
   LATEEN_TRY_VOID(write_array(folder / "listeners.json", xds::kListenerType, bytes_of(resources.listeners)));
   std::map<std::string, std::string> routes;
   for (const auto& [name, parts] : resources.routes) routes[name] = xds::route_configuration_bytes(parts);
-  return write_array(folder / "routes.json", xds::kRouteType, routes);
+  LATEEN_TRY_VOID(write_array(folder / "routes.json", xds::kRouteType, routes));
+  const std::filesystem::path extensions = folder / "ecds.json";
+  if (!resources.extension_configs.empty())
+    return write_array(extensions, xds::kExtensionConfigType, bytes_of(resources.extension_configs));
+  std::filesystem::remove(extensions, error);  // of an earlier run
+  return {};
+}
+
+// istiod reads no such kinds: what is in the cluster beside its own objects does not stop it.
+bool is_of_istiod(const Diagnostic& problem) {
+  constexpr std::string_view kOthers[] = {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob", "NetworkPolicy"};
+  const std::string_view kind = std::string_view(problem.origin.object).substr(0, problem.origin.object.find(' '));
+  return std::find(std::begin(kOthers), std::end(kOthers), kind) == std::end(kOthers);
 }
 
 Result<void> run(const ParsedFlags& flags) {
   translate::Options options;
   if (flags.get("compat", "lateen") == "istio") {
     options.compat = translate::Compat::kIstio;
-    options.auto_mtls = true;
+    options.inbound = true;
   }
   LATEEN_TRY(const NamedInput node, read_file(flags.get("node", "")));
   LATEEN_TRY(const translate::View view, read_node(node));
@@ -97,13 +112,18 @@ Result<void> run(const ParsedFlags& flags) {
   std::vector<Diagnostic> problems;
   model::Mesh mesh = read_mesh(manifests, problems);
   for (const NamedInput& config : configs) {
-    LATEEN_TRY_VOID(read_proxy_settings(config, options));
     model::ReadMeshConfig read = model::read_mesh_config(config.text, config.name, mesh.config);
     mesh.config = std::move(read.config);
     problems.insert(problems.end(), read.problems.begin(), read.problems.end());
   }
+  apply_mesh_config(mesh.config, options);
   for (const NamedInput& input : manifests) options.node_localities.merge(read_node_localities(input));
+  const std::vector<Diagnostic> patches = translate::check_envoy_filters(mesh, options.compat);
+  problems.insert(problems.end(), patches.begin(), patches.end());
+  if (options.compat == translate::Compat::kIstio) std::erase_if(problems, [](const Diagnostic& problem) { return !is_of_istiod(problem); });
   for (const Diagnostic& problem : problems) std::fprintf(stderr, "%s\n", to_string(problem).c_str());
+  if (options.compat == translate::Compat::kIstio && has_errors(problems))
+    return fail(ErrorCode::kInvalidConfig, "nothing is written: the input is refused");
   return write_all(flags.get("output", ""), translate::translate(mesh, view, options).resources);
 }
 

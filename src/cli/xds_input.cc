@@ -1,6 +1,5 @@
 #include "cli/xds_input.h"
 
-#include <charconv>
 #include <memory>
 
 #include "model/read.h"
@@ -39,6 +38,26 @@ std::vector<std::string> split_list(const std::string& text) {
   return out;
 }
 
+// "region/zone/subzone", as far as the node says it.
+std::string locality_of(const Node& root) {
+  std::string out = text_at(root, {"locality", "region"});
+  for (const char* part : {"zone", "sub_zone"}) {
+    const std::string text = text_at(root, {"locality", part});
+    if (text.empty()) break;
+    out += "/" + text;
+  }
+  return out;
+}
+
+Result<translate::View::Interception> interception_of(const NamedInput& input, const Node& root) {
+  using Interception = translate::View::Interception;
+  const Node* mode = root.at({"metadata", "INTERCEPTION_MODE"});
+  if (mode == nullptr || mode->scalar.empty() || mode->scalar == "REDIRECT") return Interception::kRedirect;
+  if (mode->scalar == "TPROXY") return Interception::kTproxy;
+  if (mode->scalar == "NONE") return Interception::kNone;
+  return tl::unexpected(bad(input, mode, "INTERCEPTION_MODE must be REDIRECT, TPROXY or NONE"));
+}
+
 }  // namespace
 
 Result<translate::View> read_node(const NamedInput& input) {
@@ -54,23 +73,21 @@ Result<translate::View> read_node(const NamedInput& input) {
   view.addresses = split_list(text_at(root, {"metadata", "INSTANCE_IPS"}));
   if (const Node* labels = root.at({"metadata", "LABELS"}); labels != nullptr)
     for (const text::Member& label : labels->members) view.labels[label.key] = label.value.scalar;
+  LATEEN_TRY(view.interception, interception_of(input, root));
+  view.locality = locality_of(root);
+  view.generator = text_at(root, {"metadata", "GENERATOR"});
+  view.istio_version = text_at(root, {"metadata", "ISTIO_VERSION"});
+  view.service_account = text_at(root, {"metadata", "SERVICE_ACCOUNT"});
+  if (const Node* metadata = root.find("metadata"); metadata != nullptr)
+    for (const text::Member& member : metadata->members)
+      if (member.value.is_string()) view.metadata[member.key] = member.value.scalar;
   return view;
 }
 
-Result<void> read_proxy_settings(const NamedInput& input, translate::Options& options) {
-  const text::YamlStream stream = text::read_yaml(input.text, input.name);
-  if (!stream.bad.empty()) return tl::unexpected(stream.bad.front().error);
-  for (const text::YamlDocument& document : stream.documents) {
-    if (const Node* file = document.root.find("accessLogFile"); file != nullptr) options.access_log = !file->scalar.empty();
-    if (const Node* enabled = document.root.find("enableAutoMtls"); enabled != nullptr)
-      options.auto_mtls = enabled->scalar != "false";
-    const Node* port = document.root.find("proxyHttpPort");
-    if (port == nullptr) continue;
-    const char* end = port->scalar.data() + port->scalar.size();
-    const auto [read_to, error] = std::from_chars(port->scalar.data(), end, options.http_proxy_port);
-    if (error != std::errc{} || read_to != end) return tl::unexpected(bad(input, port, "proxyHttpPort is no port"));
-  }
-  return {};
+void apply_mesh_config(const model::MeshConfig& config, translate::Options& options) {
+  options.access_log = !config.access_log_file.empty();
+  options.auto_mtls = options.compat == translate::Compat::kIstio && config.auto_mtls;
+  options.http_proxy_port = config.proxy_http_port;
 }
 
 std::map<std::string, std::string> read_node_localities(const NamedInput& manifests) {

@@ -22,8 +22,8 @@ struct NamedInput {
 // LABELS. Errors: kInvalidConfig, naming the field.
 Result<translate::View> read_node(const NamedInput& input);
 
-// accessLogFile, proxyHttpPort and enableAutoMtls of mesh config files, the later over the earlier.
-Result<void> read_proxy_settings(const NamedInput& input, translate::Options& options);
+// What the mesh config says about things that a mesh without sidecars leaves out unless they are asked for.
+void apply_mesh_config(const model::MeshConfig& config, translate::Options& options);
 
 // Kubernetes Nodes among the manifests: name -> "region/zone", from the labels topology.kubernetes.io/...
 std::map<std::string, std::string> read_node_localities(const NamedInput& manifests);

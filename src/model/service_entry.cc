@@ -153,7 +153,8 @@ struct Shape<ServiceEntry> : Table<ServiceEntry> {
     const bool dns = entry.resolution == T::Resolution::kDns || entry.resolution == T::Resolution::kDnsRoundRobin;
     if (entry.resolution == T::Resolution::kNone && !entry.endpoints.empty())
       reader.error_below("endpoints", kConflictingFields, "resolution NONE takes no endpoints", "write resolution: STATIC");
-    if (entry.resolution == T::Resolution::kNone || entry.resolution == T::Resolution::kDynamicDns) return check_subnets(reader, entry);
+    if (entry.resolution == T::Resolution::kDynamicDns) return check_dynamic(reader, entry);
+    if (entry.resolution == T::Resolution::kNone) return check_subnets(reader, entry);
     for (std::size_t i = 0; i < entry.endpoints.size(); ++i)
       check_address(reader, entry.endpoints[i], "endpoints[" + std::to_string(i) + "].address", dns);
     if (entry.resolution == T::Resolution::kDnsRoundRobin && entry.endpoints.size() > 1)
@@ -163,6 +164,18 @@ struct Shape<ServiceEntry> : Table<ServiceEntry> {
         if (entry.hosts[i].starts_with('*'))
           reader.error_below("hosts[" + std::to_string(i) + "]", kConflictingFields, "a wildcard cannot be resolved by DNS", "give it endpoints, or name one host");
     check_subnets(reader, entry);
+  }
+
+  // The address is looked up by the name that the client asks for: nothing else can say it.
+  static void check_dynamic(Reader& reader, const T& entry) {
+    for (std::size_t i = 0; i < entry.hosts.size(); ++i)
+      if (!entry.hosts[i].starts_with('*'))
+        reader.error_below("hosts[" + std::to_string(i) + "]", kConflictingFields, "resolution DYNAMIC_DNS is for wildcards", "write *.example.com, or resolution: DNS");
+    if (!entry.addresses.empty()) reader.error_below("addresses", kConflictingFields, "resolution DYNAMIC_DNS takes no addresses");
+    if (!entry.endpoints.empty()) reader.error_below("endpoints", kConflictingFields, "resolution DYNAMIC_DNS takes no endpoints");
+    for (std::size_t i = 0; i < entry.ports.size(); ++i)
+      if (const std::string& word = entry.ports[i].protocol; word != "HTTP" && word != "HTTP2" && word != "GRPC" && word != "TLS")
+        reader.error_below("ports[" + std::to_string(i) + "].protocol", kConflictingFields, "resolution DYNAMIC_DNS is for HTTP, HTTP2, GRPC and TLS");
   }
 
   static void check_subnets(Reader& reader, const T& entry) {

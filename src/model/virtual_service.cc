@@ -1,6 +1,7 @@
 // Reading VirtualService: the field tables and what istiod's validation says about them.
 #include "model/virtual_service.h"
 
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -341,6 +342,11 @@ struct Shape<CorsPolicy> : Table<CorsPolicy> {
                                                   {"maxAge", at<&CorsPolicy::max_age, whole_seconds>},
                                                   {"allowCredentials", at<&CorsPolicy::allow_credentials>},
                                                   {"unmatchedPreflights", at<&CorsPolicy::unmatched_preflights, unmatched_preflights>}};
+  static void check(Reader& reader, const CorsPolicy& policy, const text::Node&) {
+    for (std::size_t i = 0; i < policy.allow_origins.size(); ++i)
+      if (policy.allow_origins[i].value.empty())
+        reader.error_below("allowOrigins[" + std::to_string(i) + "]", kMissingField, "an origin to allow must not be empty", "write exact: https://example.com");
+  }
 };
 
 template <>
@@ -496,6 +502,22 @@ struct Shape<VirtualService> : Table<VirtualService> {
     else check_hosts(reader, service);
     for (std::size_t i = 0; i < service.http.size(); ++i)
       if (service.http[i].delegate) check_no_regex(reader, service.http[i], i);
+    check_sni(reader, service);
+  }
+
+  // A server name must be one of the hosts, or within one.
+  static void check_sni(Reader& reader, const VirtualService& service) {
+    for (std::size_t i = 0; i < service.tls.size(); ++i)
+      for (std::size_t j = 0; j < service.tls[i].match.size(); ++j)
+        for (std::size_t k = 0; k < service.tls[i].match[j].sni_hosts.size(); ++k) {
+          const std::string& sni = service.tls[i].match[j].sni_hosts[k];
+          const std::string field = "tls[" + std::to_string(i) + "].match[" + std::to_string(j) + "].sniHosts[" + std::to_string(k) + "]";
+          if (is_ip_address(sni)) reader.warn(kNoEffect, "clients send no addresses as server names");
+          else if (const std::string problem = wildcard_host_problem(sni); !problem.empty() && sni != "*")
+            reader.error_below(field, kBadValue, "the host \"" + sni + "\" " + problem);
+          else if (std::none_of(service.hosts.begin(), service.hosts.end(), [&](const std::string& host) { return host_covers(host, sni); }))
+            reader.error_below(field, kConflictingFields, "\"" + sni + "\" is none of the hosts of the VirtualService", "add it to hosts");
+        }
   }
 
   // Without hosts a VirtualService is a delegate: another one sends part of its traffic here.

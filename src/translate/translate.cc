@@ -5,6 +5,7 @@
 
 #include "translate/clusters.h"
 #include "translate/destination_rules.h"
+#include "translate/envoy_filter.h"
 #include "translate/gateway.h"
 #include "translate/listeners.h"
 #include "translate/registry.h"
@@ -44,6 +45,7 @@ Translation translate(const model::Mesh& mesh, const View& view, const Options& 
   } else {
     add_gateway(scope, virtual_services, notes, out.resources);
   }
+  apply_envoy_filters(scope, notes, out.resources);
   drop_repeated(out.left_out);
   return out;
 }

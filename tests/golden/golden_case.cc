@@ -166,7 +166,6 @@ Pieces expected(const Case& golden) {
 Pieces translated(const Case& golden) {
   translate::Options options;
   options.compat = translate::Compat::kIstio;
-  options.auto_mtls = true;
   const std::vector<cli::NamedInput> manifests{read_file(kFolder / "base-k8s.yaml"), read_file(golden.folder + "/input.yaml")};
   std::vector<std::filesystem::path> configs{kFolder / "golden-mesh.yaml"};
   if (std::filesystem::exists(golden.folder + "/mesh.yaml")) configs.emplace_back(golden.folder + "/mesh.yaml");
@@ -174,9 +173,9 @@ Pieces translated(const Case& golden) {
   model::Mesh mesh = cli::read_mesh(manifests, problems);
   for (const auto& path : configs) {
     const cli::NamedInput config = read_file(path);
-    if (const auto read = cli::read_proxy_settings(config, options); !read) give_up(to_string(read.error()));
     mesh.config = model::read_mesh_config(config.text, config.name, mesh.config).config;
   }
+  cli::apply_mesh_config(mesh.config, options);
   for (const cli::NamedInput& input : manifests) options.node_localities.merge(cli::read_node_localities(input));
   const translate::View view = value_or_give_up(cli::read_node(read_file(golden.folder + "/node.json")));
   const xds::Resources resources = translate::translate(mesh, view, options).resources;

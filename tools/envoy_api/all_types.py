@@ -13,6 +13,7 @@ import envoy
 from google.protobuf import descriptor_pb2
 
 ROOTS = ["envoy", "udpa", "xds"]
+WELL_KNOWN = ["any", "duration", "empty", "field_mask", "struct", "timestamp", "wrappers"]
 OLD = re.compile(r"/v2(alpha\d*)?/|envoy/api/")
 seen = set()
 result = descriptor_pb2.FileDescriptorSet()
@@ -34,6 +35,8 @@ def main():
             if OLD.search(str(path.relative_to(site))):
                 continue  # nobody speaks these any more: a patch with one is refused
             add(importlib.import_module(".".join(path.relative_to(site).with_suffix("").parts)).DESCRIPTOR)
+    for name in WELL_KNOWN:
+        add(importlib.import_module(f"google.protobuf.{name}_pb2").DESCRIPTOR)
     out = pathlib.Path(sys.argv[1])
     out.write_bytes(result.SerializeToString(deterministic=True))
     print(f"{len(result.file)} files, {out.stat().st_size} bytes")
