@@ -2,6 +2,7 @@
 import collections
 import fcntl
 import json
+import re
 import socket
 import struct
 
@@ -87,6 +88,8 @@ def kept(headers):
         if name in CHANGING: return "*"
         # For a client on loopback Envoy appends the machine's address to x-forwarded-for.
         if name == "x-forwarded-for": return ",".join("own" if part in OWN_ADDRESSES else part for part in value.split(","))
+        # A cookie that was made for consistent hashing.
+        if name == "set-cookie": return re.sub(r'="[0-9a-f]{16}"', '="*"', value)
         return value
 
     return sorted((name.lower(), shown(name.lower(), value)) for name, value in headers
@@ -131,7 +134,7 @@ def differences(envoy, ours):
 
 
 def shape(out):
-    return json.dumps([out["status"], out.get("cluster"), out.get("path")])
+    return json.dumps([out["status"], out.get("cluster"), out.get("path"), out.get("body")])
 
 
 def compare(client, request, envoy_port, our_port, backends, test_id):
