@@ -239,21 +239,41 @@ std::string config_of(const core::Metadata& metadata) {
   return it == istio->second.fields().end() ? "" : it->second.string_value();
 }
 
+// Fields of a listener that change nothing here, each with the reason:
+//   access_log, stat_prefix                            of connections that no chain takes: for observation
+//   drain_type, ignore_global_conn_limit, bypass_...   times of shutting down and of overload have their own rules
+//   max_connections_to_accept_per_socket_event, tcp_backlog_size, enable_reuse_port, reuse_port, tcp_fast_open_queue_length,
+//   connection_balance_config                          tuning of accepting
+//   per_connection_buffer_limit_bytes                  buffers have bounds of their own
+void only_known(const listener::Listener& proto, Fields& fields) {
+  fields.only(proto, {proto.kNameFieldNumber, proto.kAddressFieldNumber, proto.kFilterChainsFieldNumber,
+                      proto.kDefaultFilterChainFieldNumber, proto.kListenerFiltersFieldNumber, proto.kApiListenerFieldNumber,
+                      proto.kListenerFiltersTimeoutFieldNumber, proto.kContinueOnListenerFiltersTimeoutFieldNumber,
+                      proto.kUseOriginalDstFieldNumber, proto.kBindToPortFieldNumber, proto.kTrafficDirectionFieldNumber,
+                      proto.kMetadataFieldNumber,
+                      // see above
+                      proto.kAccessLogFieldNumber, proto.kStatPrefixFieldNumber, proto.kDrainTypeFieldNumber,
+                      proto.kIgnoreGlobalConnLimitFieldNumber, proto.kBypassOverloadManagerFieldNumber,
+                      proto.kMaxConnectionsToAcceptPerSocketEventFieldNumber, proto.kTcpBacklogSizeFieldNumber,
+                      proto.kEnableReusePortFieldNumber, proto.kReusePortFieldNumber, proto.kTcpFastOpenQueueLengthFieldNumber,
+                      proto.kConnectionBalanceConfigFieldNumber, proto.kPerConnectionBufferLimitBytesFieldNumber});
+}
+
 }  // namespace
 
 CompiledListener compile_listener(const listener::Listener& proto, std::uint64_t content_hash, ClusterNames& names, Fields& fields) {
-  // The log of refused connections is for observation; the rest that is passed over is tuning of accepting and draining.
-  fields.only(proto, {proto.kNameFieldNumber, proto.kAddressFieldNumber, proto.kFilterChainsFieldNumber,
-                      proto.kDefaultFilterChainFieldNumber, proto.kListenerFiltersFieldNumber,
-                      proto.kListenerFiltersTimeoutFieldNumber, proto.kContinueOnListenerFiltersTimeoutFieldNumber,
-                      proto.kUseOriginalDstFieldNumber, proto.kBindToPortFieldNumber, proto.kTrafficDirectionFieldNumber,
-                      proto.kMetadataFieldNumber, proto.kAccessLogFieldNumber, proto.kStatPrefixFieldNumber,
-                      proto.kMaxConnectionsToAcceptPerSocketEventFieldNumber, proto.kTcpBacklogSizeFieldNumber,
-                      proto.kEnableReusePortFieldNumber, proto.kDrainTypeFieldNumber, proto.kPerConnectionBufferLimitBytesFieldNumber});
+  only_known(proto, fields);
   CompiledListener out;
   auto made = std::make_shared<Listener>();
   made->name = proto.name();
   made->content_hash = content_hash;
+  if (proto.has_api_listener()) {
+    // The listener of a gRPC client without a proxy: its settings are for that client's own library.
+    fields.note("takes no connections: it is for a client inside a process");
+    made->bind_to_port = false;
+    out.listener = std::move(made);
+    return out;
+  }
   compile_address(proto.address(), *made, fields);
   made->bind_to_port = !proto.has_bind_to_port() || proto.bind_to_port().value();
   made->outbound = proto.traffic_direction() != core::INBOUND;

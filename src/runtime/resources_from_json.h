@@ -10,9 +10,11 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <string>
+#include <type_traits>
 
 #include "base/result.h"
 #include "xds/messages.h"
+#include "xds/types.h"
 
 namespace lateen::runtime {
 
@@ -20,8 +22,13 @@ namespace lateen::runtime {
 template <class Proto>
 Proto from_json(const std::string& json) {
   Proto proto;
-  const auto status = google::protobuf::util::JsonStringToMessage(json, &proto);
-  if (!status.ok()) check_failed(status.ToString().c_str(), json.c_str(), 0);
+  if constexpr (std::is_same_v<Proto, google::protobuf::ListValue> || std::is_same_v<Proto, google::protobuf::Struct>) {
+    const auto status = google::protobuf::util::JsonStringToMessage(json, &proto);
+    if (!status.ok()) check_failed(status.ToString().c_str(), json.c_str(), 0);
+  } else {
+    const Result<void> read = xds::from_json(json, proto, xds::UnknownFields::kRefuse);
+    if (!read) check_failed(read.error().message.c_str(), json.c_str(), 0);
+  }
   return proto;
 }
 
