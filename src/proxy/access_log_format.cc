@@ -109,9 +109,14 @@ const AccessLogFormat::Known* AccessLogFormat::find(std::string_view name) {
       {"DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", kDownstreamRemoteAddressWithoutPort},
       {"DOWNSTREAM_REMOTE_PORT", kDownstreamRemotePort}, {"REQUESTED_SERVER_NAME", kRequestedServerName},
       {"ROUTE_NAME", kRouteName}, {"GRPC_STATUS", kGrpcStatus}, {"GRPC_STATUS_NUMBER", kGrpcStatusNumber},
-      // What only a TLS connection has: "-" on every other, and there are no others yet.
-      {"DOWNSTREAM_PEER_URI_SAN", kNothing}, {"DOWNSTREAM_LOCAL_URI_SAN", kNothing}, {"DOWNSTREAM_TLS_VERSION", kNothing},
-      {"DOWNSTREAM_TLS_CIPHER", kNothing}, {"DOWNSTREAM_PEER_SUBJECT", kNothing}, {"UPSTREAM_TLS_VERSION", kNothing},
+      // "-" where the client's connection is plain text, or where it has shown no certificate.
+      {"DOWNSTREAM_TLS_VERSION", kTlsVersion}, {"DOWNSTREAM_TLS_CIPHER", kTlsCipher}, {"DOWNSTREAM_TLS_SESSION_ID", kTlsSessionId},
+      {"DOWNSTREAM_PEER_SUBJECT", kPeerSubject}, {"DOWNSTREAM_PEER_ISSUER", kPeerIssuer}, {"DOWNSTREAM_PEER_SERIAL", kPeerSerial},
+      {"DOWNSTREAM_PEER_FINGERPRINT_256", kPeerFingerprint256}, {"DOWNSTREAM_PEER_FINGERPRINT_1", kPeerFingerprint1},
+      {"DOWNSTREAM_PEER_CERT", kPeerCert}, {"DOWNSTREAM_PEER_URI_SAN", kPeerUriSan}, {"DOWNSTREAM_PEER_DNS_SAN", kPeerDnsSan},
+      {"DOWNSTREAM_PEER_CERT_V_START", kPeerCertStart}, {"DOWNSTREAM_PEER_CERT_V_END", kPeerCertEnd},
+      {"DOWNSTREAM_LOCAL_SUBJECT", kLocalSubject}, {"DOWNSTREAM_LOCAL_URI_SAN", kLocalUriSan},
+      {"DOWNSTREAM_LOCAL_DNS_SAN", kLocalDnsSan}, {"UPSTREAM_TLS_VERSION", kNothing},
   };
   const auto* found = std::find_if(std::begin(kKnown), std::end(kKnown), [name](const Known& known) { return known.name == name; });
   return found == std::end(kKnown) ? nullptr : found;
@@ -278,10 +283,50 @@ std::string_view AccessLogFormat::text_of(const Part& part, const RequestRecord&
   }
 }
 
+// What is known of a client that came over TLS; one word, or "-".
+bool AccessLogFormat::append_tls(std::string& text, Operator op, const RequestRecord& record) {
+  static const ClientTls kPlain;
+  const ClientTls& tls = record.client_tls == nullptr ? kPlain : *record.client_tls;
+  const auto one = [&text](std::string_view value) {
+    if (value.empty()) text += '-';
+    else append_escaped(text, value);
+    return true;
+  };
+  const auto all = [&](const std::vector<std::string>& values) {
+    std::string joined;
+    for (const std::string& value : values) joined += (joined.empty() ? "" : ",") + value;
+    return one(joined);
+  };
+  const auto time = [&](std::int64_t seconds) {
+    if (seconds == 0) return one("");
+    append_time(text, kAccessLogTimeFormat, WallTime(std::chrono::seconds(seconds)));
+    return true;
+  };
+  switch (op) {
+    case Operator::kTlsVersion: return one(tls.version);
+    case Operator::kTlsCipher: return one(tls.cipher);
+    case Operator::kTlsSessionId: return one(tls.session_id);
+    case Operator::kPeerSubject: return one(tls.peer.subject);
+    case Operator::kPeerIssuer: return one(tls.peer.issuer);
+    case Operator::kPeerSerial: return one(tls.peer.serial);
+    case Operator::kPeerFingerprint256: return one(tls.peer.sha256);
+    case Operator::kPeerFingerprint1: return one(tls.peer.sha1);
+    case Operator::kPeerCert: return one(percent_encoded(tls.peer.pem));
+    case Operator::kPeerUriSan: return all(tls.peer.uris);
+    case Operator::kPeerDnsSan: return all(tls.peer.dns_names);
+    case Operator::kPeerCertStart: return time(tls.peer.valid_from);
+    case Operator::kPeerCertEnd: return time(tls.peer.valid_until);
+    case Operator::kLocalSubject: return one(tls.local.subject);
+    case Operator::kLocalUriSan: return all(tls.local.uris);
+    case Operator::kLocalDnsSan: return all(tls.local.dns_names);
+    default: return false;
+  }
+}
+
 #pragma GCC diagnostic pop
 
 void AccessLogFormat::append_part(std::string& text, const Part& part, const RequestRecord& record) {
-  if (append_number(text, part.op, record)) return;
+  if (append_number(text, part.op, record) || append_tls(text, part.op, record)) return;
   if (part.op == Operator::kStartTime) return append_time(text, part.text, record.started_wall);
   std::string_view value = text_of(part, record);
   if (part.length_max > 0) value = value.substr(0, part.length_max);

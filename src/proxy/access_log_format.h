@@ -41,6 +41,8 @@ class AccessLogFormat {
     kUpstreamRequestAttemptCount, kDownstreamLocalAddress, kDownstreamLocalAddressWithoutPort, kDownstreamLocalPort,
     kDownstreamRemoteAddress, kDownstreamRemoteAddressWithoutPort, kDownstreamRemotePort, kRequestedServerName,
     kRouteName, kGrpcStatus, kGrpcStatusNumber, kNothing,
+    kTlsVersion, kTlsCipher, kTlsSessionId, kPeerSubject, kPeerIssuer, kPeerSerial, kPeerFingerprint256, kPeerFingerprint1,
+    kPeerCert, kPeerUriSan, kPeerDnsSan, kPeerCertStart, kPeerCertEnd, kLocalSubject, kLocalUriSan, kLocalDnsSan,
   };
   struct Part {
     Operator op = Operator::kLiteral;
@@ -55,6 +57,7 @@ class AccessLogFormat {
   static Result<void> set_argument(Part& part, std::string_view name, std::string_view argument, bool has_argument);
   static void append_part(std::string& text, const Part& part, const RequestRecord& record);
   static std::string_view text_of(const Part& part, const RequestRecord& record);
+  static bool append_tls(std::string& text, Operator op, const RequestRecord& record);
   static bool append_number(std::string& text, Operator op, const RequestRecord& record);
 
   std::vector<Part> parts_;

@@ -47,10 +47,10 @@ int port_score(const runtime::FilterChain& chain, std::uint16_t port) {
   return *chain.destination_port == port ? 1 : -1;
 }
 
-int destination_score(const runtime::FilterChain& chain, const net::Address& address) {
-  if (chain.destination_prefixes.empty()) return 0;
+int prefix_score(const std::vector<std::string>& prefixes, const net::Address& address) {
+  if (prefixes.empty()) return 0;
   int best = -1;
-  for (const std::string& prefix : chain.destination_prefixes) {
+  for (const std::string& prefix : prefixes) {
     if (const std::optional<unsigned> bits = prefix_bits(prefix, address)) best = std::max(best, static_cast<int>(*bits) + 1);
   }
   return best;
@@ -73,30 +73,66 @@ int transport_score(const runtime::FilterChain& chain, std::string_view transpor
   return chain.transport_protocol == transport ? 1 : -1;
 }
 
-int application_score(const runtime::FilterChain& chain, std::string_view protocol) {
-  if (chain.application_protocols.empty()) return 0;
-  const auto& protocols = chain.application_protocols;
-  return std::find(protocols.begin(), protocols.end(), protocol) != protocols.end() ? 1 : -1;
+bool has(const std::vector<std::string>& list, std::string_view value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+// The first protocol that any chain names decides, in the client's order.
+void keep_application(Chains& chains, const ConnectionTraits& traits) {
+  const auto keep = [&](std::string_view protocol) {
+    const bool wanted = std::any_of(chains.begin(), chains.end(), [&](const auto* chain) { return has(chain->application_protocols, protocol); });
+    if (wanted) std::erase_if(chains, [&](const auto* chain) { return !has(chain->application_protocols, protocol); });
+    return wanted;
+  };
+  if (!traits.application_protocol.empty() && keep(traits.application_protocol)) return;
+  for (const std::string& protocol : traits.alpn) {
+    if (keep(protocol)) return;
+  }
+  std::erase_if(chains, [](const auto* chain) { return !chain->application_protocols.empty(); });
+}
+
+bool is_loopback(const net::Address& address) { return address.host.starts_with("127.") || address.host == "::1"; }
+
+int source_type_score(const runtime::FilterChain& chain, bool is_local) {
+  switch (chain.source_type) {
+    case runtime::FilterChain::SourceType::kAny: return 0;
+    case runtime::FilterChain::SourceType::kSameIpOrLoopback: return is_local ? 1 : -1;
+    case runtime::FilterChain::SourceType::kExternal: return is_local ? -1 : 1;
+  }
+  return 0;
+}
+
+int source_port_score(const runtime::FilterChain& chain, std::uint16_t port) {
+  if (chain.source_ports.empty()) return 0;
+  return std::find(chain.source_ports.begin(), chain.source_ports.end(), port) != chain.source_ports.end() ? 1 : -1;
+}
+
+bool takes_anything(const runtime::FilterChain& chain) {
+  return !chain.destination_port && chain.destination_prefixes.empty() && chain.server_names.empty() &&
+         chain.transport_protocol.empty() && chain.application_protocols.empty() && chain.source_prefixes.empty() &&
+         chain.direct_source_prefixes.empty() && chain.source_ports.empty() &&
+         chain.source_type == runtime::FilterChain::SourceType::kAny;
 }
 
 bool is_method_byte(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '_'; }
 
 }  // namespace
 
+// The order is that of envoy.config.listener.v3.FilterChainMatch; what one step has chosen, a later one does not undo.
 const runtime::FilterChain* choose_chain(const runtime::Listener& listener, const ConnectionTraits& traits) {
-  if (listener.filter_chains.size() == 1) {
-    const runtime::FilterChain& only = listener.filter_chains.front();
-    const bool anything = !only.destination_port && only.destination_prefixes.empty() && only.server_names.empty() &&
-                          only.transport_protocol.empty() && only.application_protocols.empty();
-    if (anything) return &only;
-  }
+  if (listener.filter_chains.size() == 1 && takes_anything(listener.filter_chains.front())) return &listener.filter_chains.front();
   Chains chains;
   for (const runtime::FilterChain& chain : listener.filter_chains) chains.push_back(&chain);
   keep_best(chains, [&](const auto& chain) { return port_score(chain, traits.destination.port); });
-  keep_best(chains, [&](const auto& chain) { return destination_score(chain, traits.destination); });
+  keep_best(chains, [&](const auto& chain) { return prefix_score(chain.destination_prefixes, traits.destination); });
   keep_best(chains, [&](const auto& chain) { return server_name_score(chain, traits.server_name); });
   keep_best(chains, [&](const auto& chain) { return transport_score(chain, traits.transport); });
-  keep_best(chains, [&](const auto& chain) { return application_score(chain, traits.application_protocol); });
+  keep_application(chains, traits);
+  keep_best(chains, [&](const auto& chain) { return prefix_score(chain.direct_source_prefixes, traits.direct_source); });
+  const bool is_local = is_loopback(traits.source) || traits.source.host == traits.destination.host;
+  keep_best(chains, [&](const auto& chain) { return source_type_score(chain, is_local); });
+  keep_best(chains, [&](const auto& chain) { return prefix_score(chain.source_prefixes, traits.source); });
+  keep_best(chains, [&](const auto& chain) { return source_port_score(chain, traits.source.port); });
   if (!chains.empty()) return chains.front();
   return listener.default_chain ? &*listener.default_chain : nullptr;
 }
@@ -116,8 +152,7 @@ std::shared_ptr<const runtime::Listener> capture_listener(const runtime::Snapsho
   return found != snapshot.listeners.end() ? found->second : port_listener(snapshot, destination.port);
 }
 
-bool must_sniff(const runtime::Listener& listener, std::uint16_t port) {
-  if (listener.sniffs_tls) return true;
+bool sniffs_http(const runtime::Listener& listener, std::uint16_t port) {
   if (!listener.sniffs_http) return false;
   return std::none_of(listener.sniffing_off_ports.begin(), listener.sniffing_off_ports.end(),
                       [&](const auto& range) { return port >= range.first && port < range.second; });
@@ -125,8 +160,6 @@ bool must_sniff(const runtime::Listener& listener, std::uint16_t port) {
 
 Sniffed sniff(std::string_view first_bytes) {
   if (first_bytes.empty()) return Sniffed::kMore;
-  constexpr char kTlsHandshake = 0x16;
-  if (first_bytes.front() == kTlsHandshake) return Sniffed::kTls;
   constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
   if (first_bytes.starts_with(kPreface)) return Sniffed::kHttp2;
   if (kPreface.starts_with(first_bytes)) return Sniffed::kMore;

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "net/loop.h"
 #include "runtime/snapshot.h"
@@ -15,7 +17,10 @@ struct ConnectionTraits {
   net::Address destination;                  // the address that was dialled
   std::string_view transport = "raw_buffer"; // or "tls"
   std::string_view application_protocol;     // "http/1.1", "http/1.0", "h2c" as sniffed; "" if nothing was recognised
-  std::string_view server_name;              // SNI
+  std::vector<std::string> alpn;             // what the ClientHello offers, in its order
+  std::string server_name;                   // SNI, in lower case
+  // Who came, as a PROXY header says it, and who really did.
+  net::Address source, direct_source;
 };
 
 // Null: no chain matches and there is no default.
@@ -26,11 +31,11 @@ std::shared_ptr<const runtime::Listener> capture_listener(const runtime::Snapsho
 // The listener for a request through the HTTP proxy that names `port`, without knowing an address.
 std::shared_ptr<const runtime::Listener> port_listener(const runtime::Snapshot& snapshot, std::uint16_t port);
 
-// Whether bytes of the connection must be seen before a chain can be chosen.
-bool must_sniff(const runtime::Listener& listener, std::uint16_t port);
+// Whether http_inspector looks at connections to `port`.
+bool sniffs_http(const runtime::Listener& listener, std::uint16_t port);
 
-// Looks at the first bytes of a connection.
-enum class Sniffed : std::uint8_t { kMore, kHttp11, kHttp10, kHttp2, kTls, kOther };
+// Looks at the first bytes of a connection, for HTTP.
+enum class Sniffed : std::uint8_t { kMore, kHttp11, kHttp10, kHttp2, kOther };
 Sniffed sniff(std::string_view first_bytes);
 inline constexpr std::size_t kSniffBytesMax = 8 * 1024;   // a longer request line is taken for HTTP/1.1 by its method
 

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "net/loop.h"
+#include "proxy/tls_facts.h"
 #include "proxy/worker_view.h"
 
 namespace lateen::proxy {
@@ -29,7 +30,8 @@ struct Arrival {
   WorkerView* view = nullptr;
   net::Address remote, local, destination;      // destination: the original one; elsewhere the local address
   std::shared_ptr<const runtime::Listener> listener;
-  std::string server_name;
+  std::string server_name;                      // SNI, as the ClientHello says it
+  std::shared_ptr<const ClientTls> tls;         // null: plain text
   std::uint64_t group = 0;
 };
 

@@ -7,6 +7,7 @@
 
 #include "http/path.h"
 #include "proxy/arrivals.h"
+#include "proxy/base64.h"
 #include "proxy/http_site.h"
 #include "proxy/local_reply.h"
 #include "proxy/tunnel_socket.h"
@@ -18,28 +19,6 @@ namespace {
 constexpr std::uint16_t kHttpPort = 80;
 // Views that one connection has asked for; a program has one identity.
 constexpr std::size_t kIdentitiesMax = 16;
-
-std::optional<std::string> decode_base64(std::string_view text) {
-  std::string out;
-  std::uint32_t bits = 0;
-  unsigned count = 0;
-  for (const char c : text) {
-    std::uint32_t value = 0;
-    if (c >= 'A' && c <= 'Z') value = static_cast<std::uint32_t>(c - 'A');
-    else if (c >= 'a' && c <= 'z') value = static_cast<std::uint32_t>(c - 'a') + 26;
-    else if (c >= '0' && c <= '9') value = static_cast<std::uint32_t>(c - '0') + 52;
-    else if (c == '+') value = 62;
-    else if (c == '/') value = 63;
-    else if (c == '=') break;
-    else return std::nullopt;
-    bits = bits << 6U | value;
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    out += static_cast<char>(bits >> count & 0xffU);
-  }
-  return out;
-}
 
 // The user of "Basic <base64 of user:password>"; nothing where there is none.
 std::optional<std::string> identity_of(const http::RequestHead& head) {

@@ -56,10 +56,12 @@ ClientFacts::ClientFacts(net::Address remote_address, net::Address local_address
       local_text(net::to_string(local)) {}
 
 void ClientFacts::describe(RequestOrigin& origin) const {
-  origin.connection = {.remote_ip = remote.host, .remote_is_loopback = is_loopback(remote), .tls = false};
+  origin.connection = {.remote_ip = remote.host, .remote_is_loopback = is_loopback(remote), .tls = tls != nullptr, .client_tls = tls.get()};
   origin.remote_text = remote_text;
   origin.local_text = local_text;
   origin.destination = &destination;
+  origin.remote = &remote;
+  origin.local = &local;
 }
 
 Request& LiveRequests::begin(Worker& worker, stream::ServerStream& stream, stream::End end, RequestOrigin origin) {
@@ -81,6 +83,11 @@ stream::H1ServerOptions connection_options(const runtime::HttpConnectionSettings
       settings.request_headers_timeout > Duration::zero() ? settings.request_headers_timeout : kHeaderTimeoutDefault;
   options.idle_timeout = settings.idle_timeout;
   options.server_name = settings.server_name;
+  options.max_connection_duration = settings.max_connection_duration;
+  options.http2_streams_max = settings.http2_streams_max;
+  options.http2_stream_window_bytes = settings.http2_stream_window_bytes;
+  options.http2_connection_window_bytes = settings.http2_connection_window_bytes;
+  options.http2_extended_connect = settings.http2_extended_connect;
   return options;
 }
 

@@ -8,6 +8,7 @@
 #include "proxy/chain_selection.h"
 #include "proxy/metrics.h"
 #include "proxy/request.h"
+#include "proxy/tls_facts.h"
 #include "proxy/worker_view.h"
 #include "runtime/snapshot.h"
 #include "stream/h1_server_connection.h"
@@ -40,6 +41,7 @@ struct HttpSite {
 struct ClientFacts {
   net::Address remote, local, destination;
   std::string remote_text, local_text;
+  std::shared_ptr<const ClientTls> tls;                 // null: plain text
 
   ClientFacts(net::Address remote_address, net::Address local_address, net::Address dialled);
   void describe(RequestOrigin& origin) const;

@@ -50,8 +50,12 @@ struct TcpRecord {
 struct alignas(64) ListenerSlot {
   std::string name;              // "0.0.0.0_9080"
   std::string stat_prefix;       // of its connection manager
-  OwnedCounter<std::uint64_t> cx_total, cx_destroy, cx_http1_total, cx_protocol_error, no_filter_chain_match;
+  OwnedCounter<std::uint64_t> cx_total, cx_destroy, cx_http1_total, cx_http2_total, cx_protocol_error, no_filter_chain_match;
   OwnedCounter<std::uint64_t> rq_total, rq_completed, rq_1xx, rq_2xx, rq_3xx, rq_4xx, rq_5xx, rq_rx_reset, rq_timeout;
+  // TLS; the last: connections refused because a secret was missing or bad.
+  OwnedCounter<std::uint64_t> ssl_handshake, ssl_session_reused, ssl_no_certificate, ssl_connection_error;
+  OwnedCounter<std::uint64_t> ssl_fail_verify_no_cert, ssl_fail_verify_error, ssl_fail_verify_san, ssl_fail_verify_cert_hash;
+  OwnedCounter<std::uint64_t> ssl_timeout, ssl_context_not_ready, proxy_protocol_error;
   OwnedCounter<std::uint64_t> fault_aborts, fault_delays, no_route, no_cluster;
   OwnedCounter<std::uint32_t> cx_active, rq_active;
 };

@@ -141,6 +141,17 @@ void add_listener(std::vector<Sample>& samples, const ListenerSlot& slot) {
   listener("downstream_cx_destroy", slot.cx_destroy.get());
   listener("downstream_cx_active", slot.cx_active.get(), true);
   listener("no_filter_chain_match", slot.no_filter_chain_match.get());
+  listener("ssl.handshake", slot.ssl_handshake.get());
+  listener("ssl.session_reused", slot.ssl_session_reused.get());
+  listener("ssl.no_certificate", slot.ssl_no_certificate.get());
+  listener("ssl.connection_error", slot.ssl_connection_error.get());
+  listener("ssl.fail_verify_no_cert", slot.ssl_fail_verify_no_cert.get());
+  listener("ssl.fail_verify_error", slot.ssl_fail_verify_error.get());
+  listener("ssl.fail_verify_san", slot.ssl_fail_verify_san.get());
+  listener("ssl.fail_verify_cert_hash", slot.ssl_fail_verify_cert_hash.get());
+  listener("downstream_cx_transport_socket_connect_timeout", slot.ssl_timeout.get());
+  listener("server_ssl_socket_factory.downstream_context_secrets_not_ready", slot.ssl_context_not_ready.get());
+  listener("proxy_proto.downstream_cx_proxy_proto_error", slot.proxy_protocol_error.get());
   if (slot.stat_prefix.empty()) return;
 
   const auto http = [&](std::string name, std::uint64_t value, bool is_gauge = false) {
@@ -150,6 +161,7 @@ void add_listener(std::vector<Sample>& samples, const ListenerSlot& slot) {
   http("downstream_cx_destroy", slot.cx_destroy.get());
   http("downstream_cx_active", slot.cx_active.get(), true);
   http("downstream_cx_http1_total", slot.cx_http1_total.get());
+  http("downstream_cx_http2_total", slot.cx_http2_total.get());
   http("downstream_cx_protocol_error", slot.cx_protocol_error.get());
   http("downstream_rq_total", slot.rq_total.get());
   http("downstream_rq_completed", slot.rq_completed.get());

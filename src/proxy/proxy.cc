@@ -9,6 +9,7 @@
 #include "proxy/make_proxy.h"
 #include "proxy/metrics.h"
 #include "proxy/random.h"
+#include "proxy/tls_contexts.h"
 #include "proxy/view_state.h"
 #include "proxy/worker.h"
 
@@ -51,7 +52,7 @@ class WorkerProxy final : public Proxy, private ControlQuestions {
       LATEEN_TRY(log_, AccessLog::open(options_.access_log, workers_count(), std::move(wake)));
       arm_log_flush();
     }
-    const WorkerShared shared{.metrics = &metrics_, .access_log = log_.get(), .control = this};
+    const WorkerShared shared{.metrics = &metrics_, .access_log = log_.get(), .control = this, .tls = &tls_};
     const std::uint64_t seed = options_.seed != 0 ? options_.seed : control_.random();
     workers_.resize(runners_.size());
     for (unsigned index = 0; index < runners_.size(); ++index) {
@@ -83,6 +84,7 @@ class WorkerProxy final : public Proxy, private ControlQuestions {
   void set_view_resolver(ResolveView resolver) override { resolve_view_ = std::move(resolver); }
 
   void adopt(ViewId view, std::shared_ptr<const runtime::Snapshot> snapshot, std::function<void()> done) override {
+    watch_tls_files(*snapshot);
     views_[view]->adopt(snapshot, control_.now());
     resolve_names(view, *snapshot);
     on_tick();
@@ -231,6 +233,17 @@ class WorkerProxy final : public Proxy, private ControlQuestions {
     control_.arm<&WorkerProxy::on_tick>(tick_, std::max(*next - now, Duration::zero()), this);
   }
 
+  // Texts are there before a worker sees who names them.
+  void watch_tls_files(const runtime::Snapshot& snapshot) {
+    tls_.files().watch(snapshot);
+    if (!tls_.files().empty() && !tls_files_.armed()) arm_tls_files();
+  }
+  void arm_tls_files() { control_.arm<&WorkerProxy::on_tls_files>(tls_files_, TlsFiles::kLookAgain, this); }
+  void on_tls_files() {
+    tls_.files().look_again();
+    arm_tls_files();
+  }
+
   void arm_log_flush() { control_.arm<&WorkerProxy::on_log_flush>(log_timer_, kAccessLogFlushInterval, this); }
   void on_log_flush() {
     log_->flush();
@@ -268,6 +281,7 @@ class WorkerProxy final : public Proxy, private ControlQuestions {
   Metrics metrics_;
   std::unique_ptr<AccessLog> log_;
   HashTableMemory hash_tables_;
+  TlsContexts tls_;
   std::vector<std::unique_ptr<ViewState>> views_;
   std::unique_ptr<net::Resolver> resolver_;
   std::map<ViewId, std::map<runtime::ClusterId, std::unique_ptr<DnsCluster>>> dns_clusters_;
@@ -275,7 +289,7 @@ class WorkerProxy final : public Proxy, private ControlQuestions {
   std::uint64_t questions_ = 0;
   std::vector<std::unique_ptr<Worker>> workers_;
   ResolveView resolve_view_;
-  net::Timer tick_, log_timer_, grace_;
+  net::Timer tick_, log_timer_, tls_files_, grace_;
   std::function<void()> drained_;
   const Time started_;
   bool draining_ = false;

@@ -39,6 +39,7 @@ class Upstream {
   std::size_t connections() const { return listener_.size(); }
   Peer& peer(std::size_t index) { return listener_.at(index); }
   void set_response(std::string_view response) { response_ = response; }
+  void set_transport(std::function<std::unique_ptr<net::Socket>(std::unique_ptr<net::Socket>)> wrap) { listener_.wrap = std::move(wrap); }
   // The answers of the first requests, before set_response()'s.
   std::vector<std::string> first_responses;
   bool reset_on_accept = false;

@@ -116,7 +116,8 @@ void Request::start_on(WorkerHost* host) {
   machine_.on_host_selected();
   if (machine_.tries() > 1) body_.rewind();
   head_sent_ = end_sent_ = upstream_ended_ = false;
-  try_.start(HostPin(host));
+  const http::RequestHead& head = server_->request();
+  try_.start(HostPin(host), head.version, {.authority = head.authority, .source = origin_.remote, .destination = origin_.local});
 }
 
 void Request::send_request() {
@@ -361,6 +362,7 @@ RequestRecord Request::record() const {
   out.upstream_local_address = try_.local_address();
   out.downstream_local_address = origin_.local_text;
   out.downstream_remote_address = origin_.remote_text;
+  out.client_tls = origin_.connection.client_tls;
   out.requested_server_name = origin_.server_name;
   out.grpc_status = machine_.grpc_status();
   return out;

@@ -45,6 +45,8 @@ struct RequestOrigin {
   std::string_view remote_text, local_text;       // with ports
   // Where the client meant to go, for original-destination clusters. Family kNone: a name that is yet to be resolved.
   const net::Address* destination = nullptr;
+  const net::Address* remote = nullptr;           // both ends of the client's connection
+  const net::Address* local = nullptr;
   std::string_view server_name;                   // SNI
   ListenerSlot* counters = nullptr;
   const AccessLogFormat* log_format = nullptr;    // null: not logged

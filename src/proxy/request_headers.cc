@@ -163,6 +163,7 @@ Preparation prepare_request(http::RequestHead& head, const runtime::HttpConnecti
   if (!settle_underscores(head.headers, settings.underscores)) return Preparation::kBadName;
   const std::uint64_t present = names_present(head.headers);
   const bool edge = settings.use_remote_address;
+  if (connection.tls || (present & bit(HeaderId::kOther)) != 0) set_forwarded_client_cert(head.headers, settings, connection.client_tls);
   remove_internal(head.headers, present, edge);
   if (edge) {
     set_edge_headers(head, settings, connection);

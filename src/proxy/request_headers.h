@@ -8,6 +8,7 @@
 
 #include "http/message.h"
 #include "proxy/random.h"
+#include "proxy/tls_facts.h"
 #include "runtime/snapshot.h"
 
 namespace lateen::proxy {
@@ -16,6 +17,7 @@ struct ConnectionFacts {
   std::string_view remote_ip;   // without a port
   bool remote_is_loopback = false;
   bool tls = false;
+  const ClientTls* client_tls = nullptr;   // set exactly where `tls`
 };
 
 enum class Preparation : std::uint8_t {

@@ -7,6 +7,7 @@
 
 #include "base/time.h"
 #include "http/message.h"
+#include "proxy/tls_facts.h"
 #include "runtime/snapshot.h"
 
 namespace lateen::proxy {
@@ -61,6 +62,7 @@ struct RequestRecord {
   std::string_view upstream_host;          // "10.1.2.3:9080"
   std::string_view upstream_local_address, downstream_local_address, downstream_remote_address;
   std::string_view requested_server_name;
+  const ClientTls* client_tls = nullptr;   // null: the client's connection is plain text
   std::int32_t grpc_status = -1;           // negative: not gRPC or none
 };
 

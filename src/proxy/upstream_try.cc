@@ -9,11 +9,11 @@ namespace lateen::proxy {
 
 using stream::ResetReason;
 
-void UpstreamTry::start(HostPin host) {
+void UpstreamTry::start(HostPin host, http::Version downstream, const ConnectionWish& wish) {
   LATEEN_CHECK(stream_ == nullptr && !waiting_);
   host_ = std::move(host);
   WorkerCluster& cluster = host_->cluster();
-  stream::ClientPool& pool = host_->pool();
+  stream::ClientPool& pool = host_->pool(downstream, wish);
   if (!pool.ready()) {
     std::optional<Permit> permit = cluster.shared().limits().pending_requests.acquire();
     if (!permit) {
@@ -77,6 +77,8 @@ void UpstreamTry::on_stream_failure(ResetReason reason, std::string_view detail)
   if (reason != ResetReason::kLocal) host_->cluster().slot().upstream_rq_pending_failure_eject.add();
   if (reason == ResetReason::kLocal) return events_.on_upstream_host_left();
   if (reason != ResetReason::kConnectFailure || detail.empty()) return events_.on_upstream_reset(reason, false, "");
+  // TLS gives its own words.
+  if (detail.starts_with("TLS_error")) return events_.on_upstream_reset(reason, false, detail);
   // In Envoy's words: "delayed connect error: Connection refused".
   std::string words = "delayed connect error: ";
   words += static_cast<char>(std::toupper(static_cast<unsigned char>(detail.front())));

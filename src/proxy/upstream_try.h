@@ -36,8 +36,8 @@ class UpstreamTry final : private stream::ClientStreamHandler, private stream::S
   explicit UpstreamTry(UpstreamTryEvents& events) : events_(events) {}
   ~UpstreamTry() override { end(); }
 
-  // Begins on `host`. The one before must have been ended.
-  void start(HostPin host);
+  // Begins on `host`. The one before must have been ended. `downstream`: of the request.
+  void start(HostPin host, http::Version downstream = http::Version::kHttp11, const ConnectionWish& wish = {});
   // Lets go of everything but the host; an unfinished exchange is cut. No event comes after it.
   void end();
   // Lets go of the host too.

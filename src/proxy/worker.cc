@@ -42,7 +42,7 @@ Worker::~Worker() {
 
 WorkerView& Worker::view(ViewId id) {
   std::unique_ptr<WorkerView>& view = views_[id];
-  if (view == nullptr) view = std::make_unique<WorkerView>(id, loop_, index_, random_);
+  if (view == nullptr) view = std::make_unique<WorkerView>(id, loop_, index_, random_, *shared_.tls);
   return *view;
 }
 
@@ -162,9 +162,13 @@ const AccessLogFormat* Worker::log_format(const std::optional<std::string>& form
   return log_formats_.emplace(text, std::move(kept)).first->second.get();
 }
 
+void Worker::log(const AccessLogFormat& format, const RequestRecord& record) {
+  shared_.access_log->worker(index_).record(format, record);
+}
+
 void Worker::on_request_end(const RequestRecord& record, const RequestOrigin& origin) {
   metrics().record(origin.view->id(), record);
-  if (origin.log_format != nullptr) shared_.access_log->worker(index_).record(*origin.log_format, record);
+  if (origin.log_format != nullptr) log(*origin.log_format, record);
 }
 
 }  // namespace lateen::proxy

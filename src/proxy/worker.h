@@ -19,6 +19,7 @@
 #include "proxy/metrics.h"
 #include "proxy/proxy.h"
 #include "proxy/request.h"
+#include "proxy/tls_contexts.h"
 #include "proxy/worker_view.h"
 
 namespace lateen::proxy {
@@ -38,6 +39,7 @@ struct WorkerShared {
   Metrics* metrics = nullptr;
   AccessLog* access_log = nullptr;          // null: off
   ControlQuestions* control = nullptr;
+  TlsContexts* tls = nullptr;
 };
 
 class Worker final : public RequestHome {
@@ -68,7 +70,9 @@ class Worker final : public RequestHome {
   Request& take_request();
   WorkerMetrics& metrics() { return shared_.metrics->worker(index_); }
   ControlQuestions& control() { return *shared_.control; }
+  TlsContexts& tls() { return *shared_.tls; }
   unsigned index() const { return index_; }
+  void log(const AccessLogFormat& format, const RequestRecord& record);
   // The compiled form of a log format; null: the log is off, or there is no format.
   const AccessLogFormat* log_format(const std::optional<std::string>& format);
 

@@ -12,12 +12,76 @@ WorkerHost::WorkerHost(WorkerCluster& cluster, const Member& member)
       endpoint_(member.endpoint),
       slot_(member.host->slot(cluster.worker())) {}
 
-stream::ClientPool& WorkerHost::pool() {
-  if (pool_ == nullptr) {
-    pool_ = stream::make_h1_client_pool(cluster_.loop(), host_->address(), cluster_.pool_options(), *this);
-    if (left_) pool_->drain([this] { cluster_.sweep_soon(); });
+const runtime::Transport& WorkerHost::transport() const {
+  static const runtime::Transport kPlain;
+  if (cluster_.policy_ == nullptr) return kPlain;
+  return transport_of(*cluster_.policy_, cluster_.set_ == nullptr ? nullptr : cluster_.set_->endpoints.get(), *endpoint_);
+}
+
+std::shared_ptr<const stream::Connector> WorkerHost::connector(const ConnectionWish& wish) const {
+  const bool alpn = cluster_.policy_ != nullptr && cluster_.policy_->alpn_decides;
+  return make_connector(transport(), wish, endpoint_->hostname.empty() ? endpoint_->host : endpoint_->hostname,
+                        alpn ? std::vector<std::string>{"h2", "http/1.1"} : std::vector<std::string>(), cluster_.transport_);
+}
+
+stream::PoolOptions WorkerHost::options(stream::PoolProtocol protocol, const ConnectionWish& wish) const {
+  stream::PoolOptions options = cluster_.pool_options();
+  options.protocol = protocol;
+  options.connector = connector(wish);
+  return options;
+}
+
+stream::ClientPool& WorkerHost::pool(http::Version downstream, const ConnectionWish& wish) {
+  const stream::PoolProtocol protocol = cluster_.pool_protocol(downstream);
+  if (std::string key = connection_key(transport(), wish); !key.empty()) return wished_pool(std::move(key), protocol, wish);
+  std::unique_ptr<stream::ClientPool>& pool = protocol == stream::PoolProtocol::kHttp2 ? http2_pool_ : pool_;
+  if (pool == nullptr) {
+    pool = stream::make_client_pool(cluster_.loop(), host_->address(), options(protocol, {}), *this);
+    if (left_) pool->drain([this] { cluster_.sweep_soon(); });
   }
-  return *pool_;
+  return *pool;
+}
+
+stream::ClientPool& WorkerHost::wished_pool(std::string key, stream::PoolProtocol protocol, const ConnectionWish& wish) {
+  for (const auto& known : wished_pools_) {
+    if (known->protocol == protocol && known->key == key) return *known->pool;
+  }
+  if (wished_pools_.size() >= kWishedPoolsMax) cluster_.sweep_soon();
+  auto made = std::make_unique<WishedPool>();
+  made->key = std::move(key);
+  made->authority = wish.authority;
+  if (wish.source != nullptr) made->source = *wish.source;
+  if (wish.destination != nullptr) made->destination = *wish.destination;
+  made->protocol = protocol;
+  made->pool = stream::make_client_pool(cluster_.loop(), host_->address(), options(protocol, made->wish()), *this);
+  if (left_) made->pool->drain([this] { cluster_.sweep_soon(); });
+  wished_pools_.push_back(std::move(made));
+  return *wished_pools_.back()->pool;
+}
+
+void WorkerHost::trim_wished_pools() {
+  if (wished_pools_.size() < kWishedPoolsMax) return;
+  std::erase_if(wished_pools_, [](const std::unique_ptr<WishedPool>& wished) {
+    return wished->pool->pending() == 0 && wished->pool->connections() == wished->pool->idle_connections();
+  });
+}
+
+template <class F>
+void WorkerHost::each_pool(F&& use) const {
+  for (const auto* pool : {&pool_, &http2_pool_}) {
+    if (*pool != nullptr) use(**pool);
+  }
+  for (const auto& wished : wished_pools_) use(*wished->pool);
+}
+
+// A change between HTTP/1.1 and ALPN is followed by the connections made from now on; HTTP/2 has a pool of its own.
+void WorkerHost::take_options() {
+  if (pool_ != nullptr) {
+    const bool alpn = cluster_.policy_ != nullptr && cluster_.policy_->alpn_decides;
+    pool_->set_options(options(alpn ? stream::PoolProtocol::kAlpn : stream::PoolProtocol::kHttp1, {}));
+  }
+  if (http2_pool_ != nullptr) http2_pool_->set_options(options(stream::PoolProtocol::kHttp2, {}));
+  for (const auto& wished : wished_pools_) wished->pool->set_options(options(wished->protocol, wished->wish()));
 }
 
 bool WorkerHost::try_acquire_connection(bool must) {
@@ -63,16 +127,18 @@ void WorkerHost::release() {
 void WorkerHost::leave() {
   left_ = true;
   cluster_.leaving_.push_back(this);
-  if (pool_ != nullptr) pool_->drain([this] { cluster_.sweep_soon(); });
+  each_pool([this](stream::ClientPool& pool) { pool.drain([this] { cluster_.sweep_soon(); }); });
   release();
 }
 
 bool WorkerHost::unused() const {
-  return references_ == 0 && permits_.empty() && (pool_ == nullptr || pool_->connections() == 0);
+  bool connected = false;
+  each_pool([&](const stream::ClientPool& pool) { connected = connected || pool.connections() > 0; });
+  return references_ == 0 && permits_.empty() && !connected;
 }
 
-WorkerCluster::WorkerCluster(net::Loop& loop, Cluster& shared, unsigned worker, Random& random)
-    : loop_(loop), shared_(shared), worker_(worker), random_(random), slot_(shared.slot(worker)) {}
+WorkerCluster::WorkerCluster(net::Loop& loop, Cluster& shared, unsigned worker, Random& random, const TransportSource& transport)
+    : loop_(loop), shared_(shared), worker_(worker), random_(random), slot_(shared.slot(worker)), transport_(transport) {}
 
 WorkerCluster::~WorkerCluster() {
   for (WorkerHost* host : hosts_) delete host;
@@ -92,7 +158,19 @@ stream::PoolOptions WorkerCluster::pool_options() const {
     options.keepalive_interval = policy_->keepalive->interval;
     options.keepalive_probes = static_cast<int>(policy_->keepalive->probes);
   }
+  options.http2_streams_max = policy_->http2_streams_max;
+  if (policy_->http2_keepalive) {
+    options.http2_ping_interval = policy_->http2_keepalive->interval;
+    options.http2_ping_timeout = policy_->http2_keepalive->timeout;
+  }
   return options;
+}
+
+stream::PoolProtocol WorkerCluster::pool_protocol(http::Version downstream) const {
+  if (policy_ == nullptr) return stream::PoolProtocol::kHttp1;
+  if (policy_->alpn_decides) return stream::PoolProtocol::kAlpn;
+  const bool http2 = policy_->same_protocol_as_downstream ? downstream == http::Version::kHttp2 : policy_->http2;
+  return http2 ? stream::PoolProtocol::kHttp2 : stream::PoolProtocol::kHttp1;
 }
 
 void WorkerCluster::refresh() {
@@ -104,11 +182,11 @@ void WorkerCluster::refresh() {
   const bool new_policy = current.policy != policy_;
   policy_ = std::move(current.policy);
   std::map<const Host*, WorkerHost*> left;
+  // An endpoint's metadata may choose another transport.
+  const bool new_transports = policy_ != nullptr && !policy_->transport_matches.empty() && current.hosts != set_;
   if (current.hosts != set_) take_hosts(std::move(current.hosts), left);
-  if (new_policy) {
-    for (WorkerHost* host : hosts_) {
-      if (host->pool_ != nullptr) host->pool_->set_options(pool_options());
-    }
+  if (new_policy || new_transports) {
+    for (WorkerHost* host : hosts_) host->take_options();
   }
   balancer_.rebuild(*set_, policy_ == nullptr ? kNoPolicy : *policy_, std::move(current.tables), {}, random_, loop_.now());
   // Last: requests that wait for a host that leaves pick again from inside leave().
@@ -140,6 +218,7 @@ void WorkerCluster::take_hosts(std::shared_ptr<const HostSet> set, std::map<cons
 
 // Out of line: the last use of a host ends in a callback of its pool, or of a stream that the pool still works on.
 void WorkerCluster::sweep() {
+  for (WorkerHost* host : hosts_) host->trim_wished_pools();
   std::vector<WorkerHost*> unused;
   std::erase_if(leaving_, [&](WorkerHost* host) {
     if (host->unused()) unused.push_back(host);
@@ -207,7 +286,8 @@ WorkerHost* WorkerCluster::original_destination(const net::Address& address) {
 void WorkerCluster::trim_original_destinations() {
   for (auto at = by_destination_.begin(); at != by_destination_.end();) {
     WorkerHost* host = at->second;
-    const bool used = host->references_ > 1 || (host->pool_ != nullptr && host->pool_->connections() > host->pool_->idle_connections());
+    bool used = host->references_ > 1;
+    host->each_pool([&](const stream::ClientPool& pool) { used = used || pool.connections() > pool.idle_connections(); });
     if (used) {
       ++at;
       continue;
@@ -223,10 +303,10 @@ void WorkerCluster::report(WorkerHost& host, const runtime::Cluster& policy, Try
 
 void WorkerCluster::drain() {
   for (WorkerHost* host : hosts_) {
-    if (host->pool_ != nullptr) host->pool_->close_connections_when_idle();
+    host->each_pool([](stream::ClientPool& pool) { pool.close_connections_when_idle(); });
   }
   for (const auto& [key, host] : by_destination_) {
-    if (host->pool_ != nullptr) host->pool_->close_connections_when_idle();
+    host->each_pool([](stream::ClientPool& pool) { pool.close_connections_when_idle(); });
   }
 }
 

@@ -13,6 +13,7 @@
 #include "proxy/cluster.h"
 #include "proxy/load_balancer.h"
 #include "proxy/random.h"
+#include "proxy/tls_connector.h"
 #include "stream/client_pool.h"
 
 namespace lateen::proxy {
@@ -23,6 +24,9 @@ class WorkerCluster;
 // set, each try one; without references and connections it goes away.
 class WorkerHost final : private stream::ConnectionAdmission {
  public:
+  // Above it, pools of single wishes that hold only idle connections are closed.
+  static constexpr std::size_t kWishedPoolsMax = 256;
+
   WorkerHost(WorkerCluster& cluster, const Member& member);
 
   const Host& host() const { return *host_; }
@@ -31,7 +35,11 @@ class WorkerHost final : private stream::ConnectionAdmission {
   HostSlot& slot() const { return slot_; }
 
   // Made at the first use, with the options of the cluster's policy of then.
-  stream::ClientPool& pool();
+  // `downstream`: the version of the request, which decides for clusters with same_protocol_as_downstream.
+  // `wish`: for transports that differ from one request to the other.
+  stream::ClientPool& pool(http::Version downstream, const ConnectionWish& wish = {});
+  // What connections beside the pool are to be made with; null: plain TCP.
+  std::shared_ptr<const stream::Connector> connector(const ConnectionWish& wish) const;
   // For connections beside the pool (TCP proxying): the same limits and counters; false: the limit is reached.
   bool acquire_connection() { return try_acquire_connection(false); }
   void count_connected() { on_connected(); }
@@ -50,13 +58,29 @@ class WorkerHost final : private stream::ConnectionAdmission {
 
   void leave();                    // no longer in the set
   bool unused() const;
+  void take_options();             // of the cluster, where pools exist
+  stream::PoolOptions options(stream::PoolProtocol protocol, const ConnectionWish& wish) const;
+  const runtime::Transport& transport() const;
+  stream::ClientPool& wished_pool(std::string key, stream::PoolProtocol protocol, const ConnectionWish& wish);
+  void trim_wished_pools();        // those that are not used, where there are too many
+  template <class F>
+  void each_pool(F&& use) const;
 
   WorkerCluster& cluster_;
   std::shared_ptr<const Host> host_;
   std::shared_ptr<const runtime::Endpoint> endpoint_;
   HostSlot& slot_;
   std::vector<Permit> permits_;    // one for each connection
-  std::unique_ptr<stream::ClientPool> pool_;
+  std::unique_ptr<stream::ClientPool> pool_, http2_pool_;   // of HTTP/1.1 or ALPN; of HTTP/2 alone
+  // For wishes that ask for connections of their own, by connection_key().
+  struct WishedPool {
+    std::string key, authority;
+    net::Address source, destination;
+    stream::PoolProtocol protocol = stream::PoolProtocol::kHttp1;
+    std::unique_ptr<stream::ClientPool> pool;
+    ConnectionWish wish() const { return {.authority = authority, .source = &source, .destination = &destination}; }
+  };
+  std::vector<std::unique_ptr<WishedPool>> wished_pools_;
   std::uint32_t references_ = 0;
   bool left_ = false;
 };
@@ -99,8 +123,8 @@ class WorkerCluster {
   // Hosts that were reached by their original destination and are kept for their idle connections.
   static constexpr std::size_t kOriginalDestinationHostsMax = 1024;
 
-  // All must outlive this object.
-  WorkerCluster(net::Loop& loop, Cluster& shared, unsigned worker, Random& random);
+  // All must outlive this object, and what `transport` points at.
+  WorkerCluster(net::Loop& loop, Cluster& shared, unsigned worker, Random& random, const TransportSource& transport = {});
   ~WorkerCluster();
   WorkerCluster(const WorkerCluster&) = delete;
   WorkerCluster& operator=(const WorkerCluster&) = delete;
@@ -128,7 +152,8 @@ class WorkerCluster {
 
  private:
   friend class WorkerHost;
-  stream::PoolOptions pool_options() const;
+  stream::PoolOptions pool_options() const;              // without the protocol
+  stream::PoolProtocol pool_protocol(http::Version downstream) const;
   std::span<const std::uint32_t> tried_priorities(const PickContext& context);
   void take_hosts(std::shared_ptr<const HostSet> set, std::map<const Host*, WorkerHost*>& left);
   void trim_original_destinations();
@@ -140,6 +165,7 @@ class WorkerCluster {
   const unsigned worker_;
   Random& random_;
   ClusterSlot& slot_;
+  const TransportSource transport_;
   std::uint64_t epoch_ = 0;
   std::shared_ptr<const HostSet> set_;
   std::shared_ptr<const runtime::Cluster> policy_;

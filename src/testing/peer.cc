@@ -88,6 +88,7 @@ PeerListener::PeerListener(net::Loop& loop, const net::Address& at) {
 }
 
 void PeerListener::on_accept(std::unique_ptr<net::Socket> socket) {
+  if (wrap) socket = wrap(std::move(socket));
   peers_.push_back(std::make_unique<Peer>(std::move(socket)));
   if (on_peer) on_peer(*peers_.back());
 }

@@ -64,6 +64,8 @@ class PeerListener final : private net::ListenSocketEvents {
 
   // Called for each new peer, before anything was received on it.
   std::function<void(Peer&)> on_peer;
+  // What accepted sockets become, TLS for example; may be empty.
+  std::function<std::unique_ptr<net::Socket>(std::unique_ptr<net::Socket>)> wrap;
 
  private:
   void on_accept(std::unique_ptr<net::Socket> socket) override;

@@ -38,9 +38,11 @@ void SnapshotBuilder::endpoints(const std::string& name, const std::vector<net::
   endpoints(name, std::move(list));
 }
 
-void SnapshotBuilder::endpoints(const std::string& name, std::vector<runtime::Endpoint> list) {
+void SnapshotBuilder::endpoints(const std::string& name, std::vector<runtime::Endpoint> list,
+                                std::vector<std::map<std::string, std::string>> transport_metadata) {
   auto set = std::make_shared<runtime::EndpointSet>();
   set->endpoints = std::move(list);
+  set->transport_metadata = std::move(transport_metadata);
   next_.endpoints[names_.id(name)] = std::move(set);
 }
 
@@ -67,6 +69,11 @@ void SnapshotBuilder::routes(std::vector<runtime::Route> routes) {
   routes_changed_ = true;
 }
 
+void SnapshotBuilder::secret(runtime::Secret secret) {
+  const std::string name = secret.name;
+  next_.secrets[name] = std::make_shared<const runtime::Secret>(std::move(secret));
+}
+
 void SnapshotBuilder::listener(runtime::Listener listener) {
   const std::string name = listener.name;
   next_.listeners[name] = std::make_shared<const runtime::Listener>(std::move(listener));
@@ -89,6 +96,7 @@ std::shared_ptr<const runtime::Snapshot> SnapshotBuilder::build() {
   runtime::FilterChain chain;
   chain.handler = http_;
   in.filter_chains.push_back(std::move(chain));
+  if (change_listener) change_listener(in);
   listener(std::move(in));
   return std::make_shared<const runtime::Snapshot>(next_);
 }

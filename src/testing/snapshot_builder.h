@@ -1,6 +1,8 @@
 // SnapshotBuilder: snapshots by hand, for tests of the traffic code without xDS.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,7 +21,8 @@ class SnapshotBuilder {
   runtime::ClusterId cluster(const std::string& name, runtime::Cluster policy = {});
   void remove_cluster(const std::string& name);
   void endpoints(const std::string& name, const std::vector<net::Address>& addresses);
-  void endpoints(const std::string& name, std::vector<runtime::Endpoint> list);
+  void endpoints(const std::string& name, std::vector<runtime::Endpoint> list,
+                 std::vector<std::map<std::string, std::string>> transport_metadata = {});
 
   // A route for all requests to `clusters` with equal weights. To be changed and given to route().
   runtime::Route forward(const std::vector<std::string>& clusters);
@@ -31,6 +34,9 @@ class SnapshotBuilder {
 
   // The listener "in" with one HTTP chain that uses the table "routes".
   runtime::HttpConnectionSettings& http() { return http_; }
+  // Called on the listener "in" by every build(); may be empty.
+  std::function<void(runtime::Listener&)> change_listener;
+  void secret(runtime::Secret secret);
   // More listeners.
   void listener(runtime::Listener listener);
 
