@@ -99,9 +99,12 @@ void apply_response_operations(const runtime::Decision& decision, const runtime:
 
 void apply_rewrite(const runtime::Route& route, const runtime::Rewrite& rewrite, std::string_view cluster_host_rewrite,
                    http::RequestHead& head, std::string& path_storage, std::string& authority_storage) {
-  // The route's host wins over the weighted cluster's: Envoy applies the cluster's first.
+  // Envoy applies the weighted cluster's host first and the route's then; x-envoy-original-host is what was there before
+  // the last of them.
+  const bool both = !rewrite.host.empty() && !cluster_host_rewrite.empty();
   const std::string_view host = !rewrite.host.empty() ? std::string_view(rewrite.host) : cluster_host_rewrite;
   if (!host.empty()) {
+    head.headers.set("x-envoy-original-host", both ? cluster_host_rewrite : head.authority);
     authority_storage = host;
     head.authority = authority_storage;
   }

@@ -168,6 +168,7 @@ std::string_view write_local_reply(const LocalReply& reply, const http::RequestH
   using http::HeaderId;
   head.headers.clear();
   head.status = reply.status;
+  if (!reply.location.empty()) head.headers.add_reference(HeaderId::kLocation, reply.location);
   if (is_grpc(request)) {
     head.status = 200;
     head.headers.add_reference(HeaderId::kContentType, "application/grpc");
@@ -176,7 +177,6 @@ std::string_view write_local_reply(const LocalReply& reply, const http::RequestH
     if (reply.overloaded) head.headers.add_reference(HeaderId::kXEnvoyOverloaded, "true");
     return {};
   }
-  if (!reply.location.empty()) head.headers.add_reference(HeaderId::kLocation, reply.location);
   if (reply.overloaded) head.headers.add_reference(HeaderId::kXEnvoyOverloaded, "true");
   if (!reply.body.empty()) {
     head.headers.add(HeaderId::kContentLength, std::to_string(reply.body.size()));

@@ -386,6 +386,7 @@ TEST_F(RequestMachineTest, RewritesKeepTheOriginalPath) {
   EXPECT_EQ(head.path, "/v2/items?x=1");
   EXPECT_EQ(head.authority, "inner.test");
   EXPECT_EQ(head.headers.get("x-envoy-original-path"), "/api/items?x=1");
+  EXPECT_TRUE(head.headers.get("x-envoy-original-host").has_value());
 }
 
 TEST_F(RequestMachineTest, HeaderOperationsOfAllLevels) {

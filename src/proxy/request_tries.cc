@@ -50,8 +50,13 @@ void RequestMachine::set_expected_timeout(Time now) {
   }
   if (!expected) return;
   // 0 would mean no timeout at all to the next hop.
-  set_number(head_->headers, http::HeaderId::kXEnvoyExpectedRqTimeoutMs,
-             std::max<std::int64_t>(1, duration_cast<std::chrono::milliseconds>(*expected).count()));
+  const std::int64_t milliseconds = std::max<std::int64_t>(1, duration_cast<std::chrono::milliseconds>(*expected).count());
+  set_number(head_->headers, http::HeaderId::kXEnvoyExpectedRqTimeoutMs, milliseconds);
+  // The server is told of the time that it really has (RouteAction.max_grpc_timeout). At most eight digits (gRPC over HTTP2).
+  if (!forward().grpc_timeout_max || !is_grpc(*head_)) return;
+  constexpr std::int64_t kDigitsMax = 99'999'999;
+  head_->headers.set("grpc-timeout", milliseconds <= kDigitsMax ? std::to_string(milliseconds) + "m"
+                                                                 : std::to_string(std::min(milliseconds / 1000, kDigitsMax)) + "S");
 }
 
 void RequestMachine::on_cluster(std::shared_ptr<const runtime::Cluster> policy, Limit& retries) {
