@@ -74,6 +74,7 @@ translate::View resolve_view(const Identity& identity, const model::Mesh& mesh) 
     if (const auto* spec = std::get_if<model::WorkloadEntry>(&entry->second->spec)) {
       for (const auto& [name, value] : spec->labels) view.labels[name] = value;
       view.addresses.push_back(spec->address);
+      view.locality = spec->locality;
     }
   } else if (!identity.name.empty()) {
     view.labels["app"] = identity.name;

@@ -44,17 +44,7 @@ void check(const VirtualService& service, Unsupported& out) {
   for (std::size_t i = 0; i < service.tls.size(); ++i) out.add(item("spec.tls", i), "routes for TLS traffic are not carried out yet");
 }
 
-void check_load_balancer(const LoadBalancer& balancer, const std::string& path, Unsupported& out) {
-  if (balancer.simple == LoadBalancer::Simple::kPassthrough)
-    out.add(path + "simple", "PASSTHROUGH is not carried out yet", "write ROUND_ROBIN, LEAST_REQUEST or RANDOM");
-  if (balancer.consistent_hash) out.field(path + "consistentHash");
-  if (balancer.locality_lb_setting) out.field(path + "localityLbSetting");
-  if (balancer.warmup) out.field(path + "warmup");
-  if (balancer.warmup_duration_secs) out.field(path + "warmupDurationSecs");
-}
-
 void check_blocks(const PolicyBlocks& blocks, const std::string& path, Unsupported& out) {
-  if (blocks.load_balancer) check_load_balancer(*blocks.load_balancer, path + "loadBalancer.", out);
   if (blocks.connection_pool && blocks.connection_pool->http) {
     const ConnectionPoolHttp& http = *blocks.connection_pool->http;
     if (http.h2_upgrade_policy == ConnectionPoolHttp::H2Upgrade::kUpgrade)
@@ -69,7 +59,6 @@ void check_policy(const TrafficPolicy& policy, const std::string& path, Unsuppor
   check_blocks(policy, path, out);
   for (std::size_t i = 0; i < policy.port_level_settings.size(); ++i)
     check_blocks(policy.port_level_settings[i], path + item("portLevelSettings", i) + ".", out);
-  if (policy.retry_budget) out.field(path + "retryBudget");
 }
 
 void check(const DestinationRule& rule, Unsupported& out) {

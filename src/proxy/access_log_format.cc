@@ -13,13 +13,14 @@ struct Flag {
   ResponseFlag flag;
   std::string_view name;
 };
-constexpr std::array<Flag, 21> kFlags = {{
+constexpr std::array<Flag, 23> kFlags = {{
     {kDelayInjected, "DI"}, {kRateLimited, "RL"}, {kFaultInjected, "FI"}, {kNoRouteFound, "NR"}, {kNoClusterFound, "NC"},
     {kUpstreamRetryLimitExceeded, "URX"}, {kUpstreamConnectionFailure, "UF"}, {kUpstreamConnectionTermination, "UC"},
     {kUpstreamOverflow, "UO"}, {kUpstreamRemoteReset, "UR"}, {kLocalReset, "LR"}, {kUpstreamProtocolError, "UPE"},
     {kNoHealthyUpstream, "UH"}, {kUpstreamRequestTimeout, "UT"}, {kStreamIdleTimeout, "SI"},
     {kUpstreamMaxStreamDurationReached, "UMSDR"}, {kDurationTimeout, "DT"}, {kFailedLocalHealthCheck, "LH"},
-    {kOverloadManager, "OM"}, {kDownstreamProtocolError, "DPE"}, {kDownstreamConnectionTermination, "DC"},
+    {kOverloadManager, "OM"}, {kDownstreamProtocolError, "DPE"}, {kDownstreamConnectionTermination, "DC"}, {kDropOverload, "DO"},
+    {kDnsResolutionFailure, "DF"},
 }};
 
 constexpr std::array<std::string_view, 17> kGrpcNames = {

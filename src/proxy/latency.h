@@ -22,6 +22,10 @@ class PeakLatency {
     nanoseconds_.store(sample > known * kept ? sample : known * kept + sample * (1 - kept), std::memory_order_relaxed);
     at_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   }
+  // There was no answer within so long: no better than an answer that took as long.
+  void observe_unanswered(Duration waited, Time now) {
+    if (static_cast<double>(waited.count()) > nanoseconds(now)) observe(waited, now);
+  }
   bool known() const { return at_.load(std::memory_order_relaxed) != kNever; }
   // It sinks while nothing is heard, so that a host which was slow once is tried again.
   double nanoseconds(Time now) const {

@@ -48,6 +48,8 @@ LocalReply cluster_not_found(std::uint16_t status) { return make_reply(status, "
 LocalReply no_healthy_upstream() {
   return make_reply(503, "no healthy upstream", kNoHealthyUpstream, "no_healthy_upstream");
 }
+LocalReply name_not_resolved() { return make_reply(503, "DNS resolution failure", kDnsResolutionFailure, "dns_resolution_failure"); }
+LocalReply drop_overload() { return make_reply(503, "drop overload", kDropOverload, "drop_overload"); }
 LocalReply upstream_timeout(std::string_view details) {
   return make_reply(504, "upstream request timeout", kUpstreamRequestTimeout, details);
 }

@@ -24,6 +24,8 @@ struct LocalReply {
 LocalReply route_not_found();                                  // 404 NR
 LocalReply cluster_not_found(std::uint16_t status);            // NC, empty body; 503 unless the route says otherwise
 LocalReply no_healthy_upstream();                              // 503 UH
+LocalReply name_not_resolved();                                // 503 DF
+LocalReply drop_overload();                                    // 503 DO
 LocalReply upstream_timeout(std::string_view details);         // 504 UT
 LocalReply fault_abort(std::uint16_t status, std::optional<std::uint32_t> grpc_status);   // FI
 LocalReply unsupported(std::string_view what);                 // 500, the reason in the details

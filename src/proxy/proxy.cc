@@ -5,6 +5,7 @@
 
 #include "net/loop_thread.h"
 #include "proxy/access_log.h"
+#include "proxy/dns_cache.h"
 #include "proxy/dns_cluster.h"
 #include "proxy/make_proxy.h"
 #include "proxy/metrics.h"
@@ -16,8 +17,6 @@
 namespace lateen::proxy {
 namespace {
 
-// Names outside the mesh that are asked for at the same time.
-constexpr std::size_t kQueriesMax = 1024;
 constexpr std::uint64_t kWorkerSeedStride = 0x9e3779b97f4a7c15ULL;
 
 class ThreadRunner final : public WorkerRunner {
@@ -39,6 +38,7 @@ class WorkerProxy final : public Proxy, private ControlQuestions {
         runners_(std::move(runners)),
         metrics_(static_cast<unsigned>(runners_.size())),
         resolver_(std::move(resolver)),
+        names_(resolver_ == nullptr ? nullptr : std::make_unique<DnsCache>(control_loop, *resolver_)),
         started_(control_loop.now()) {}
 
   Result<void> start() {
@@ -189,15 +189,11 @@ class WorkerProxy final : public Proxy, private ControlQuestions {
 
   void find_address(unsigned worker, std::string name, std::function<void(Result<net::Address>)> done) override {
     post_to_control([this, worker, name = std::move(name), done = std::move(done)] {
-      const std::uint64_t number = ++questions_;
-      auto answer = [this, worker, number, done](Result<net::Resolved> resolved) {
-        Result<net::Address> address = fail(ErrorCode::kNotFound, "no such name");
-        if (resolved) address = resolved->addresses.front();
+      auto answer = [this, worker, done](Result<net::Address> address) {
         runners_[worker]->loop().mailbox().post([done, address = std::move(address)] { done(address); });
-        queries_.erase(number);
       };
-      if (resolver_ == nullptr || queries_.size() >= kQueriesMax) return answer(fail(ErrorCode::kOverLimit, "too many names"));
-      queries_[number] = resolver_->resolve(name, net::DnsFamily::kAll, std::move(answer));
+      if (names_ == nullptr) return answer(fail(ErrorCode::kNotFound, "names are not resolved here"));
+      names_->find(name, std::move(answer));
     });
   }
 
@@ -285,8 +281,7 @@ class WorkerProxy final : public Proxy, private ControlQuestions {
   std::vector<std::unique_ptr<ViewState>> views_;
   std::unique_ptr<net::Resolver> resolver_;
   std::map<ViewId, std::map<runtime::ClusterId, std::unique_ptr<DnsCluster>>> dns_clusters_;
-  std::map<std::uint64_t, std::unique_ptr<net::DnsQuery>> queries_;   // of find_address
-  std::uint64_t questions_ = 0;
+  std::unique_ptr<DnsCache> names_;                          // of find_address; null without a resolver
   std::vector<std::unique_ptr<Worker>> workers_;
   ResolveView resolve_view_;
   net::Timer tick_, log_timer_, tls_files_, grace_;

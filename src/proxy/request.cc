@@ -1,6 +1,7 @@
 #include "proxy/request.h"
 
 #include "base/result.h"
+#include "http/path.h"
 
 namespace lateen::proxy {
 
@@ -85,30 +86,49 @@ void Request::start_try() {
   const runtime::Cluster& policy = *machine_.policy();
   if (!policy.unsupported.empty()) return machine_.on_try_failed(TryFailure::kUnsupportedCluster);
   if (policy.discovery == runtime::Cluster::Discovery::kOriginalDestination) return start_original_destination();
+  if (policy.discovery == runtime::Cluster::Discovery::kDynamicForwardProxy) return start_dynamic_forward();
   // The host of the last try joins those to be avoided only now: most requests have but one try.
-  if (machine_.tries() > 1 && machine_.retry().avoids_previous_hosts() && try_.host() != nullptr) {
+  const std::uint32_t priorities_update = machine_.retry().previous_priorities_update();
+  if (machine_.tries() > 1 && (machine_.retry().avoids_previous_hosts() || priorities_update != 0) && try_.host() != nullptr) {
     try_.host()->retain();
     tried_.emplace_back(try_.host());
   }
-  start_on(cluster_->pick({.tried = tried_, .attempts = machine_.retry().host_selection_attempts(), .hash = machine_.hash(), .priorities_tried_update = 0}));
+  if (machine_.tries() == 1 && cluster_->drops_overload()) return machine_.on_try_failed(TryFailure::kDropOverload);
+  start_on(cluster_->pick({.tried = tried_, .attempts = machine_.retry().host_selection_attempts(), .hash = machine_.hash(), .priorities_tried_update = priorities_update}));
 }
 
 void Request::start_original_destination() {
   const net::Address* to = origin_.destination;
   if (to == nullptr || to->port == 0 || home_.listens_at(*to)) return start_on(nullptr);
   if (to->family != net::Address::Family::kNone) return start_on(cluster_->original_destination(*to));
-  home_.find_address(to->host, [this, turn = turn_, alive = std::weak_ptr<const int>(alive_)](Result<net::Address> found) {
+  start_resolved(to->host, to->port, false);
+}
+
+// The host is the one that the request names (Envoy's dynamic forward proxy): the filter must be on the listener, too.
+void Request::start_dynamic_forward() {
+  const std::optional<http::Authority> authority = http::parse_authority(server_->request().authority);
+  if (!origin_.settings->dynamic_forward_proxy_filter || !authority || authority->host.empty()) return start_on(nullptr);
+  const std::uint16_t usual = machine_.policy()->transport.tls != nullptr ? 443 : 80;
+  std::string_view name = authority->host;
+  if (name.starts_with('[')) name = name.substr(1, name.size() - 2);
+  start_resolved(std::string(name), authority->port.value_or(usual), true);
+}
+
+void Request::start_resolved(const std::string& name, std::uint16_t port, bool dynamic) {
+  auto on_found = [this, name, port, dynamic, turn = turn_, alive = std::weak_ptr<const int>(alive_)](Result<net::Address> found) {
     if (alive.expired() || turn != turn_) return;
     WorkerHost* host = nullptr;
     if (found) {
-      found->port = origin_.destination->port;
-      if (!home_.listens_at(*found)) host = cluster_->original_destination(*found);
+      found->port = port;
+      if (!home_.listens_at(*found)) host = cluster_->original_destination(*found, dynamic ? name : std::string());
     }
     running_ = true;   // what comes of it is carried out below, not from inside the pool
-    start_on(host);
+    if (!found && dynamic) machine_.on_try_failed(TryFailure::kNameNotResolved);
+    else start_on(host);
     running_ = false;
     run();
-  });
+  };
+  home_.find_address(name, std::move(on_found));
 }
 
 void Request::start_on(WorkerHost* host) {

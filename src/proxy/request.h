@@ -85,6 +85,8 @@ class Request final : public stream::ServerStreamHandler, private UpstreamTryEve
   void carry_out(const Action& action);
   void start_try();
   void start_original_destination();
+  void start_dynamic_forward();
+  void start_resolved(const std::string& name, std::uint16_t port, bool dynamic);
   void start_on(WorkerHost* retained);
   void send_request();
   void send_body();                    // what has arrived and not been sent

@@ -59,7 +59,7 @@ struct Action {
 };
 
 // Why a try never had a stream.
-enum class TryFailure : std::uint8_t { kNoCluster, kUnsupportedCluster, kNoHealthyHost };
+enum class TryFailure : std::uint8_t { kNoCluster, kUnsupportedCluster, kNoHealthyHost, kDropOverload, kNameNotResolved };
 
 class RequestMachine {
  public:

@@ -36,6 +36,8 @@ enum ResponseFlag : std::uint32_t {
   kOverloadManager = 1u << 18,                  // OM
   kDownstreamProtocolError = 1u << 19,          // DPE
   kDownstreamConnectionTermination = 1u << 20,  // DC
+  kDropOverload = 1u << 21,                     // DO
+  kDnsResolutionFailure = 1u << 22,             // DF
 };
 
 struct RequestRecord {

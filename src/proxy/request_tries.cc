@@ -74,6 +74,8 @@ void RequestMachine::on_try_failed(TryFailure failure) {
   switch (failure) {
     case TryFailure::kNoCluster: return enter_replied(cluster_not_found(forward().cluster_not_found_status));
     case TryFailure::kNoHealthyHost: return enter_replied(no_healthy_upstream());
+    case TryFailure::kNameNotResolved: return enter_replied(name_not_resolved());
+    case TryFailure::kDropOverload: return enter_replied(drop_overload());
     case TryFailure::kUnsupportedCluster: {
       LocalReply reply = unsupported(policy_->unsupported);
       reply.status = 503;

@@ -43,7 +43,10 @@ class RetryState {
   bool active() const { return active_; }
   void end();
   bool avoids_previous_hosts() const { return policy_ != nullptr && policy_->avoid_previous_hosts; }
-  std::uint32_t host_selection_attempts() const { return policy_ == nullptr ? 1 : policy_->host_selection_attempts_max; }
+  // Draws of a host for a retry: the first and Envoy's host_selection_retry_max_attempts, where hosts are to be avoided.
+  std::uint32_t host_selection_attempts() const { return avoids_previous_hosts() ? 1 + policy_->host_selection_attempts_max : 1; }
+  // Every so many retries, the priorities that were tried so far are left out; 0: never.
+  std::uint32_t previous_priorities_update() const { return policy_ == nullptr ? 0 : policy_->previous_priorities_update; }
 
  private:
   bool wants_retry(const http::ResponseHead& head) const;

@@ -45,10 +45,19 @@ void UpstreamTry::stop_request() {
   request_permit_ = Permit();
 }
 
+void UpstreamTry::note_latency() {
+  const Time now = host_->cluster().loop().now();
+  host_->slot().latency.observe(now - *std::exchange(measured_from_, std::nullopt), now);
+}
+
 void UpstreamTry::end() {
   place_.reset();
   stream_.reset();
   if (!host_) return;
+  if (measured_from_) {
+    const Time now = host_->cluster().loop().now();
+    host_->slot().latency.observe_unanswered(now - *std::exchange(measured_from_, std::nullopt), now);
+  }
   stop_waiting();
   stop_request();
 }
@@ -69,6 +78,7 @@ void UpstreamTry::on_stream_ready(std::unique_ptr<stream::ClientStream> stream) 
   cluster.slot().upstream_rq_total.add();
   cluster.slot().requests_active.add();
   stream_ = std::move(stream);
+  if (cluster.measures_latency()) measured_from_ = cluster.loop().now();
   events_.on_upstream_ready();
 }
 

@@ -54,12 +54,16 @@ class UpstreamTry final : private stream::ClientStreamHandler, private stream::S
   void on_stream_ready(std::unique_ptr<stream::ClientStream> stream) override;
   void on_stream_failure(stream::ResetReason reason, std::string_view detail) override;
   void on_informational(http::ResponseHead head) override { events_.on_upstream_informational(head); }
-  void on_headers(http::ResponseHead head, stream::End end) override { events_.on_upstream_headers(head, end); }
+  void on_headers(http::ResponseHead head, stream::End end) override {
+    if (measured_from_) note_latency();
+    events_.on_upstream_headers(head, end);
+  }
   void on_data(stream::Buffer data, stream::End end) override { events_.on_upstream_data(std::move(data), end); }
   void on_trailers(http::HeaderMap trailers) override { events_.on_upstream_trailers(trailers); }
   void on_reset(stream::ResetReason reason, bool bytes_sent, std::string_view detail) override;
   void on_sent(std::size_t bytes) override { events_.on_upstream_sent(bytes); }
 
+  void note_latency();
   void stop_waiting();
   void stop_request();
 
@@ -70,6 +74,7 @@ class UpstreamTry final : private stream::ClientStreamHandler, private stream::S
   Permit pending_permit_, request_permit_;
   bool waiting_ = false;         // counted as pending
   bool counted_ = false;         // counted as an active request
+  std::optional<Time> measured_from_;   // set until the answer has come, where the balancer goes by latency
   std::string local_address_;
 };
 

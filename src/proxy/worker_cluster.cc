@@ -264,15 +264,16 @@ bool WorkerCluster::drops_overload() {
   return per_million != 0 && random_.below(1'000'000) < per_million;
 }
 
-WorkerHost* WorkerCluster::original_destination(const net::Address& address) {
+WorkerHost* WorkerCluster::original_destination(const net::Address& address, const std::string& name) {
   refresh();
-  const std::string key = net::to_string(address);
+  const std::string key = name.empty() ? net::to_string(address) : name + "=" + net::to_string(address);
   auto known = by_destination_.find(key);
   if (known == by_destination_.end()) {
     if (by_destination_.size() >= kOriginalDestinationHostsMax) trim_original_destinations();
     runtime::Endpoint endpoint;
     endpoint.host = address.host;
     endpoint.port = address.port;
+    endpoint.hostname = name;
     auto* host = new WorkerHost(*this, {std::make_shared<const Host>(address, worker_ + 1),
                                         std::make_shared<const runtime::Endpoint>(std::move(endpoint))});
     host->retain();

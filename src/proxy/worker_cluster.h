@@ -113,7 +113,7 @@ class HostPin {
 // What a try says about itself to the load balancer.
 struct PickContext {
   std::span<const HostPin> tried;              // hosts of earlier tries, which are avoided
-  std::uint32_t attempts = 1;                  // draws, the last of which stands (Envoy's host_selection_attempts)
+  std::uint32_t attempts = 1;                  // draws, the last of which stands; 1: `tried` need not be avoided
   std::optional<std::uint64_t> hash;           // of the route's hash policies, for ring hash and maglev
   std::uint32_t priorities_tried_update = 0;   // RetryPolicy::previous_priorities_update; 0: all priorities
 };
@@ -137,14 +137,17 @@ class WorkerCluster {
 
   // A host for one try, retained by the caller; null: none is healthy.
   WorkerHost* pick(const PickContext& context);
-  // The host at `address`, for original-destination clusters; retained by the caller.
-  WorkerHost* original_destination(const net::Address& address);
+  // The host at `address`, for original-destination clusters; retained by the caller. `name`: what resolved to the address,
+  // for dynamic forward proxy clusters.
+  WorkerHost* original_destination(const net::Address& address, const std::string& name = {});
   // Whether no connection at all is open: then one more may always be opened.
   bool without_connections() const { return slot_.connections_active.get() == 0; }
   // Takes over what has changed since: hosts that are no longer there drain. pick() does it by itself.
   void refresh();
   // Whether one request is to be turned away without a try (policy.drop_overloads of the endpoints).
   bool drops_overload();
+  // Whether the time until an answer is to be noted in HostSlot::latency.
+  bool measures_latency() const { return policy_ != nullptr && policy_->balancer == runtime::Cluster::Balancer::kPeakEwma; }
   // Tells outlier detection of a result.
   void report(WorkerHost& host, const runtime::Cluster& policy, TryResult result, std::uint16_t status);
   // No new connections to any host; idle ones close.

@@ -40,10 +40,14 @@ void SnapshotBuilder::endpoints(const std::string& name, const std::vector<net::
 
 void SnapshotBuilder::endpoints(const std::string& name, std::vector<runtime::Endpoint> list,
                                 std::vector<std::map<std::string, std::string>> transport_metadata) {
-  auto set = std::make_shared<runtime::EndpointSet>();
-  set->endpoints = std::move(list);
-  set->transport_metadata = std::move(transport_metadata);
-  next_.endpoints[names_.id(name)] = std::move(set);
+  runtime::EndpointSet set;
+  set.endpoints = std::move(list);
+  set.transport_metadata = std::move(transport_metadata);
+  endpoint_set(name, std::move(set));
+}
+
+void SnapshotBuilder::endpoint_set(const std::string& name, runtime::EndpointSet set) {
+  next_.endpoints[names_.id(name)] = std::make_shared<const runtime::EndpointSet>(std::move(set));
 }
 
 runtime::Route SnapshotBuilder::forward(const std::vector<std::string>& clusters) {

@@ -23,6 +23,8 @@ class SnapshotBuilder {
   void endpoints(const std::string& name, const std::vector<net::Address>& addresses);
   void endpoints(const std::string& name, std::vector<runtime::Endpoint> list,
                  std::vector<std::map<std::string, std::string>> transport_metadata = {});
+  // The whole set, where localities or drops matter.
+  void endpoint_set(const std::string& name, runtime::EndpointSet set);
 
   // A route for all requests to `clusters` with equal weights. To be changed and given to route().
   runtime::Route forward(const std::vector<std::string>& clusters);
