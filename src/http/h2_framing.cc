@@ -18,17 +18,19 @@ struct H2FramingCallbacks {
     switch (head->type) {
       case NGHTTP2_HEADERS:
       case NGHTTP2_CONTINUATION:
-        return 0;
+        break;
       case NGHTTP2_DATA:
         if (head->length == 0 && (head->flags & NGHTTP2_FLAG_END_STREAM) == 0) self(user).pay_control(1);
-        return 0;
+        break;
       case NGHTTP2_RST_STREAM:
         if (self(user).peer_resets_cost_ || self(user).outgoing(head->stream_id) == nullptr) self(user).pay_reset();
-        return 0;
+        break;
       default:
         self(user).pay_control(1);
-        return 0;
+        break;
     }
+    self(user).on_frame_begun(head->type, head->stream_id);
+    return 0;
   }
 
   // Fields that the library would only leave out make the message malformed.
@@ -213,9 +215,18 @@ void H2Framing::add_trailer(std::string_view name, std::string_view value) {
 
 // ---- the end, and what a peer may cost ------------------------------------------------------------------------------
 
-void H2Framing::terminate(H2Error error) {
+bool H2Framing::is_open(H2StreamId id) const {
+  nghttp2_stream* stream = nghttp2_session_find_stream(session_, id);
+  if (stream == nullptr) return false;
+  const nghttp2_stream_proto_state state = nghttp2_stream_get_state(stream);
+  return state != NGHTTP2_STREAM_STATE_IDLE && state != NGHTTP2_STREAM_STATE_CLOSED;
+}
+
+void H2Framing::terminate(H2Error error) { terminate_with(static_cast<std::uint32_t>(error)); }
+
+void H2Framing::terminate_with(std::uint32_t error) {
   if (std::exchange(terminated_, true)) return;
-  nghttp2_session_terminate_session(session_, static_cast<std::uint32_t>(error));
+  nghttp2_session_terminate_session(session_, error);
 }
 
 void H2Framing::pay_control(double frames) {

@@ -125,6 +125,8 @@ class H2Framing {
 
   // From produce(): the next bytes for the peer; valid during the call.
   virtual void write(std::string_view bytes) = 0;
+  // A frame begins to come, after it has been paid for.
+  virtual void on_frame_begun(std::uint8_t, H2StreamId) {}
   // The frame with the end of our message has been sent, after H2BodySource::on_end_sent().
   virtual void on_end_frame_sent(H2StreamId id) = 0;
 
@@ -135,6 +137,8 @@ class H2Framing {
   void submit_reset(H2StreamId id, std::uint32_t error);
   H2Outgoing* outgoing(H2StreamId id) const;      // as it was set for the stream
   bool peer_has_ended(H2StreamId id) const;
+  bool is_open(H2StreamId id) const;
+  void terminate_with(std::uint32_t error);       // any code
   void pay_control(double frames);
   void pay_reset();
 

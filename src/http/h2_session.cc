@@ -59,6 +59,10 @@ struct H2ServerSession::Callbacks {
   static int on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     H2ServerSession& session = self(user);
     session.heading_ = frame->hd.stream_id;
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+      session.opened_.add(frame->hd.stream_id);
+      session.opened_max_ = frame->hd.stream_id;
+    }
     session.events_.on_head_started();
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
       session.begin_head(frame->hd.stream_id);
@@ -118,6 +122,7 @@ struct H2ServerSession::Callbacks {
   static int on_stream_close(nghttp2_session* session, H2StreamId id, std::uint32_t error, void* user) {
     H2Exchange* exchange = self(user).exchange_of(id);
     self(user).stop_heading(id);
+    if (self(user).peer_has_ended(id) || (exchange != nullptr && exchange->peer_reset)) self(user).ended_by_peer_.add(id);
     if (exchange == nullptr) {
       self(user).drop_incoming(id);
       return 0;
@@ -174,6 +179,16 @@ H2ServerSession::H2ServerSession(H2SessionEvents& events, const H2ServerOptions&
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(options.limits.bytes_max)}};
   if (options.extended_connect) settings.emplace_back(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);
   submit_settings(h2_window_bytes(options.connection_window_bytes, kH2ConnectionWindowBytes), settings);
+}
+
+// What the library only ignores, because it could cross a reset of ours; but these have not (RFC 9113, sections 5.1, 5.1.1).
+void H2ServerSession::on_frame_begun(std::uint8_t type, H2StreamId id) {
+  if (id > opened_max_ || is_open(id)) return;
+  if (type == NGHTTP2_DATA && ended_by_peer_.has(id)) {
+    pay_reset();
+    submit_reset(id, NGHTTP2_STREAM_CLOSED);
+  }
+  if (type == NGHTTP2_HEADERS && opened_.reaches(id) && !opened_.has(id)) terminate_with(NGHTTP2_PROTOCOL_ERROR);
 }
 
 // The rest of a request is not wanted once it is answered (RFC 9113, section 8.1).

@@ -2,6 +2,8 @@
 // What a request must satisfy beyond the library's own checks is decided here.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -99,6 +101,7 @@ class H2ServerSession final : public H2Framing {
 
   void write(std::string_view bytes) override { events_.write(bytes); }
   void on_end_frame_sent(H2StreamId id) override;
+  void on_frame_begun(std::uint8_t type, H2StreamId id) override;
   H2Exchange* exchange_of(H2StreamId id) const { return static_cast<H2Exchange*>(outgoing(id)); }
   void begin_head(H2StreamId id);
   void stop_heading(H2StreamId id);
@@ -109,8 +112,23 @@ class H2ServerSession final : public H2Framing {
   void end_trailers(H2Exchange& exchange);
   void drop_incoming(H2StreamId id);
 
+  // The last few of a kind.
+  class Recent {
+   public:
+    void add(H2StreamId id) { ids_[next_++ % ids_.size()] = id; }
+    bool has(H2StreamId id) const { return std::find(ids_.begin(), ids_.end(), id) != ids_.end(); }
+    // Whether all of the kind from `id` on are known.
+    bool reaches(H2StreamId id) const { return next_ <= ids_.size() || ids_[next_ % ids_.size()] < id; }
+
+   private:
+    std::array<H2StreamId, 64> ids_{};
+    std::size_t next_ = 0;
+  };
+
   H2SessionEvents& events_;
   const H2ServerOptions options_;
+  Recent opened_, ended_by_peer_;          // streams; the second: closed, after the client had said all or had reset it
+  H2StreamId opened_max_ = 0;
   std::unique_ptr<H2Exchange> incoming_;   // whose head is being read
   H2StreamId heading_ = 0;                 // whose head or trailers are; 0: none
   bool started_ = false;

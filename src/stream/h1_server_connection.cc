@@ -61,6 +61,7 @@ class H1ServerConnection final : public ServerConnection, private net::SocketEve
   bool drop_body();
   void refuse(std::uint16_t status, std::string_view detail);
   bool is_http2() const;
+  bool is_neither() const;
   void hand_over();
 
   void flush();
@@ -295,6 +296,11 @@ bool H1ServerConnection::read_head() {
         hand_over();
         return false;
       }
+      if (is_neither()) {
+        linger();
+        acceptor_.on_refused(parser_.refusal().status, parser_.refusal().detail);
+        return true;
+      }
       refuse(parser_.refusal().status, parser_.refusal().detail);
       return true;
     case http::ParseState::kComplete:
@@ -392,6 +398,15 @@ bool H1ServerConnection::is_http2() const {
   if (options_.http2 == nullptr || had_request_) return false;
   const std::string_view seen(region_.data(), std::min(region_.size(), kH2Preface.size()));
   return kH2Preface.starts_with(seen);
+}
+
+// Where HTTP/2 is spoken too, a first line without any version of HTTP is a bad preface: an answer in HTTP/1.1 would be
+// read as frames.
+bool H1ServerConnection::is_neither() const {
+  if (options_.http2 == nullptr || had_request_ || parser_.refusal().detail != "http1.invalid_version") return false;
+  const std::string_view line(region_.data(), region_.size());
+  const std::size_t version = line.find(' ', line.find(' ') + 1) + 1;
+  return version < line.size() && line[version] != 'H';
 }
 
 void H1ServerConnection::hand_over() {

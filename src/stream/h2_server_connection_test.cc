@@ -521,5 +521,119 @@ TEST(ServerConnection, AConnectionThatSaysNothingEndsAtItsTimes) {
   EXPECT_EQ(server.connection, nullptr);
 }
 
+TEST(H2ServerConnection, ThePrefaceMayComeByteByByte) {
+  testing::VirtualLoop loop(1, testing::NetworkOptions::calm());
+  Server server(loop, {});
+  server.on_exchange = answer_at_end;
+  testing::Peer peer(loop, server.address());
+  std::string bytes(kH2Preface);
+  bytes.append("\0\0\0\4\0\0\0\0\0", 9);                                    // SETTINGS
+  bytes.append("\0\0\6\1\5\0\0\0\1\x82\x86\x84\x41\1h", 15);   // HEADERS: GET http / of "h"
+  for (const char byte : bytes) {
+    peer.write(std::string_view(&byte, 1));
+    loop.run_for(1ms);
+  }
+  loop.run_for(100ms);
+  ASSERT_EQ(server.exchanges.size(), 1u);
+  EXPECT_EQ(server.exchanges[0]->log, "GET h/. complete");
+}
+
+TEST(H2ServerConnection, WhatOnlyBeginsLikeThePrefaceIsRefused) {
+  const std::string cases[] = {"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", "PRI * HTTP/2.0\r\nHost: a\r\n\r\n",
+                               "PRI * HTTP/1.1\r\nHost: a\r\n\r\n", "GET * HTTP/2.0\r\nHost: a\r\n\r\n"};
+  for (const std::string& text : cases) {
+    testing::VirtualLoop loop(1, testing::NetworkOptions::calm());
+    Server server(loop, {});
+    testing::Peer peer(loop, server.address());
+    peer.write(text);
+    loop.run_for(3s);
+    EXPECT_TRUE(peer.received().starts_with("HTTP/1.1 ")) << text << peer.received();
+    EXPECT_TRUE(peer.gone()) << text;
+    EXPECT_TRUE(server.exchanges.empty());
+  }
+}
+
+TEST(H2ServerConnection, AnHttp1ConnectionCannotBecomeHttp2) {
+  testing::VirtualLoop loop(1, testing::NetworkOptions::calm());
+  Server server(loop, {});
+  server.on_exchange = answer_at_end;
+  testing::Peer peer(loop, server.address());
+  peer.write("GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+  loop.run_for(100ms);
+  peer.take();
+  peer.write(kH2Preface);
+  loop.run_for(100ms);
+  EXPECT_TRUE(peer.take().starts_with("HTTP/1.1 505 "));
+}
+
+TEST(H2ServerConnection, AnExtendedConnectIsAnUpgrade) {
+  H1ServerOptions options;
+  options.http2_extended_connect = true;
+  Fixture f(options);
+  bool was_upgrade = false;
+  f.server.on_exchange = [&](Exchange& exchange, End) {
+    was_upgrade = exchange.stream->request().is_upgrade;
+    exchange.start(101, {{"connection", "upgrade"}, {"upgrade", "websocket"}});
+    exchange.on_body = [](Exchange& e, End last) {
+      e.take();
+      e.send("<" + std::exchange(e.body, "") + ">", last);
+    };
+  };
+  f.loop.run_for(100ms);
+  const H2Client::Fields connect = {{":method", "CONNECT"}, {":protocol", "websocket"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/chat"}};
+  const std::int32_t id = f.client.start(connect, false);
+  H2Client::Answer& answer = f.finish(id);
+  EXPECT_TRUE(was_upgrade);
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.fields, "");
+  f.client.send_body(id, "ping", false);
+  EXPECT_EQ(f.finish(id).body, "<ping>");
+  f.client.send_body(id, "end", true);
+  EXPECT_EQ(f.finish(id).body, "<ping><end><>");
+  EXPECT_TRUE(answer.ended);
+  const Exchange& exchange = *f.server.exchanges.at(0);
+  EXPECT_TRUE(exchange.log.starts_with("GET h/chat")) << exchange.log;
+  EXPECT_TRUE(exchange.fields.starts_with("connection=upgrade;upgrade=websocket;sec-websocket-key=")) << exchange.fields;
+
+  Fixture off;
+  EXPECT_EQ(off.finish(off.client.start(connect, false)).reset, 1) << "PROTOCOL_ERROR";
+}
+
+TEST(H2ServerConnection, AnExtendedConnectIsNotGrantedByAnother2xx) {
+  H1ServerOptions options;
+  options.http2_extended_connect = true;
+  Fixture f(options);
+  f.server.on_exchange = [](Exchange& exchange, End) { exchange.respond(200, "a page"); };
+  f.loop.run_for(100ms);
+  const std::int32_t id = f.client.start({{":method", "CONNECT"}, {":protocol", "websocket"}, {":scheme", "http"}, {":authority", "h"}, {":path", "/"}}, false);
+  EXPECT_EQ(f.finish(id).status, 0);
+  EXPECT_GT(f.client.answer(id).reset, 0);
+}
+
+TEST(H2ServerConnection, StreamsAndWindowsAreThoseOfTheOptions) {
+  H1ServerOptions options;
+  options.http2_streams_max = 3;
+  options.http2_stream_window_bytes = 100'000;
+  options.http2_connection_window_bytes = 200'000;
+  Fixture f(options);
+  f.server.on_exchange = [](Exchange&, End) {};
+  f.loop.run_for(100ms);
+  std::vector<std::int32_t> ids;
+  for (int i = 0; i < 3; ++i) {
+    ids.push_back(f.client.start(H2Client::fields("POST", "/"), false));
+    f.client.send_body(ids.back(), bytes_of(150'000), true);
+  }
+  f.loop.run_for(1s);
+  std::size_t held = 0;
+  for (const auto& exchange : f.server.exchanges) {
+    EXPECT_LE(exchange->held, 100'000u);
+    held += exchange->held;
+  }
+  EXPECT_EQ(held, 200'000u);
+  f.client.get("/");
+  f.loop.run_for(1s);
+  EXPECT_EQ(f.server.exchanges.size(), 3u);
+}
+
 }  // namespace
 }  // namespace lateen::stream

@@ -68,39 +68,49 @@ defaultConfig:
 """
 
 # The fault contract: round robin over two, per-try timeout 1 s, connect timeout 0.5 s, 3 retries; POST only when safe.
-FAULT = GATEWAY + """apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {name: pair}
+# `name` is the upstreams' protocol: http or http2.
+FAULT = """apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: edge-%(name)s}
 spec:
-  hosts: [pair.test]
+  selector: {istio: ingressgateway}
+  servers:
+  - port: {number: %(port)d, name: http, protocol: HTTP}
+    hosts: ['*']
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: pair-%(name)s}
+spec:
+  hosts: [%(name)s.pair.test]
   location: MESH_INTERNAL
   resolution: STATIC
-  ports: [{number: 80, name: http, protocol: HTTP}]
+  ports: [{number: 80, name: %(name)s, protocol: %(name)s}]
   endpoints:
-  - {address: 127.0.0.1, ports: {http: %(a)d}}
-  - {address: 127.0.0.1, ports: {http: %(b)d}}
+  - {address: 127.0.0.1, ports: {%(name)s: %(a)d}}
+  - {address: 127.0.0.1, ports: {%(name)s: %(b)d}}
 ---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
-metadata: {name: pair}
+metadata: {name: pair-%(name)s}
 spec:
-  host: pair.test
+  host: %(name)s.pair.test
   trafficPolicy:
     loadBalancer: {simple: ROUND_ROBIN}
     connectionPool: {tcp: {connectTimeout: 500ms}}
 ---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
-metadata: {name: everything}
+metadata: {name: everything-%(name)s}
 spec:
   hosts: ['*']
-  gateways: [edge]
+  gateways: [edge-%(name)s]
   http:
   - match: [{method: {exact: POST}}]
-    route: [{destination: {host: pair.test}}]
+    route: [{destination: {host: %(name)s.pair.test}}]
     timeout: 15s
     retries: {attempts: 3, retryOn: 'connect-failure,refused-stream,reset-before-request'}
-  - route: [{destination: {host: pair.test}}]
+  - route: [{destination: {host: %(name)s.pair.test}}]
     timeout: 15s
     retries: {attempts: 3, perTryTimeout: 1s, backoff: 5ms, retryOn: 'connect-failure,refused-stream,reset,5xx'}
 """
@@ -120,6 +130,13 @@ def free_port():
                 return port
             except OSError:
                 continue
+
+
+def free_ports(count):
+    ports = set()
+    while len(ports) < count:
+        ports.add(free_port())
+    return ports
 
 
 class Mesh:

@@ -23,10 +23,10 @@ import lateen_mesh
 
 HERE = pathlib.Path(__file__).resolve().parent
 SLOW_FAULTS = ("slow-first-byte", "partial-headers-stall", "stall-mid-body", "conn-timeout")
-SLOW_CASES = ("slow/", "framing/cl-overflow-name$", "chunk/chunk-size-32bit$")
+SLOW_CASES = ("slow/", "framing/cl-overflow-name$", "chunk/chunk-size-32bit$", "h2flood/")
 # The short form runs the cases in two halves at once, each against a mesh of its own: they mostly wait for silence.
-HALVES = (("first", "(authz|fwd|hop|pipe|resp|host|hname)/"), ("second", "(framing|chunk|line|hvalue)/"))
-FAULTS = 31
+HALVES = (("first", "(authz|fwd|hop|pipe|resp|host|hname|h2frame)/"), ("second", "(framing|chunk|line|hvalue|h2msg)/"))
+FAULTS = 31 + 8  # of HTTP/1.1 and of HTTP/2 upstreams
 PHASES = ("routes", "endpoints", "roll", "rollhard", "drain", "kill9", "soak")
 CHURN_PORTS = (28741, 29741, 29742, 29743)  # fixed in churn.py
 OUTAGE_MS_MAX = 2000  # of kill9; Envoy's was 1910
@@ -34,11 +34,11 @@ SLOPE_KB_MAX = 256    # a minute, of soak; Envoy's was 207
 
 
 def envoy_scores():
-    """HTTP/1.1 group -> (cases, pass, lenient, FAIL) of Envoy in SCORES.md."""
+    """Group -> (cases, pass, lenient, FAIL) of Envoy in SCORES.md."""
     text = (HERE / "SCORES.md").read_text()
     assert "| group | n | envoy |" in text, "SCORES.md has another form"
     rows = re.findall(r"^\| (\w+) \| (\d+) \| (\d+) / (\d+) / (\d+) \|", text, re.MULTILINE)
-    return {group: tuple(map(int, row)) for group, *row in rows if group != "ALL" and not group.startswith("h2")}
+    return {group: tuple(map(int, row)) for group, *row in rows if group not in ("ALL", "h1", "h2")}
 
 
 def behind_envoy(summary):
@@ -61,7 +61,7 @@ def adversarial_start(name, work, only):
     port, upstream = lateen_mesh.free_port(), lateen_mesh.free_port()
     mesh = lateen_mesh.Mesh(work, lateen_mesh.ADVERSARIAL % dict(port=port, upstream=upstream), lateen_mesh.ADVERSARIAL_MESH)
     command = [sys.executable, str(HERE / "adversarial" / "run.py"), "--name", name, "--target", f"127.0.0.1:{port}",
-               "--upstream-port", str(upstream), "--pid", str(mesh.pid), "--out", str(work / "adversarial.json")]
+               "--upstream-port", str(upstream), "--h2", "--pid", str(mesh.pid), "--out", str(work / "adversarial.json")]
     return mesh, subprocess.Popen(command + (["--only", only] if only else []))
 
 
@@ -94,14 +94,15 @@ def adversarial(work, short):
 
 
 def fault(work, short):
-    port, a, b = (lateen_mesh.free_port() for _ in range(3))
+    port, a, b, http2_port, http2_a, http2_b = lateen_mesh.free_ports(6)
     out = work / "fault.json"
     command = [sys.executable, str(HERE / "fault" / "fault.py"), "--name", "lateen", "--target", f"127.0.0.1:{port}",
-               "--up", f"{a},{b}", "--out", str(out)]
+               "--up", f"{a},{b}", "--h2-target", f"127.0.0.1:{http2_port}", "--h2-up", f"{http2_a},{http2_b}", "--out", str(out)]
     if short:
         print("torture: short form: the faults that wait are left out: " + ", ".join(SLOW_FAULTS))
         command += ["--only", "^(?!" + "|".join(SLOW_FAULTS) + ")"]
-    mesh = lateen_mesh.Mesh(work, lateen_mesh.FAULT % dict(port=port, a=a, b=b))
+    pairs = (dict(port=port, a=a, b=b, name="http"), dict(port=http2_port, a=http2_a, b=http2_b, name="http2"))
+    mesh = lateen_mesh.Mesh(work, "---\n".join(lateen_mesh.FAULT % pair for pair in pairs))
     try:
         subprocess.run(command, timeout=900, check=True)
     finally:

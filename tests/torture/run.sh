@@ -2,4 +2,4 @@
 # make torture: the three suites against build/lateen. Arguments go to run.py.
 set -euo pipefail
 cd "$(dirname "$0")"
-exec python3 run.py "$@"
+exec "$(../../tools/h2_python.sh)" run.py "$@"
