@@ -400,13 +400,15 @@ bool H1ServerConnection::is_http2() const {
   return kH2Preface.starts_with(seen);
 }
 
-// Where HTTP/2 is spoken too, a first line without any version of HTTP is a bad preface: an answer in HTTP/1.1 would be
+// Where HTTP/2 is spoken too, a first line whose third word is no version of HTTP is a bad preface: an answer in HTTP/1.1 would be
 // read as frames.
 bool H1ServerConnection::is_neither() const {
-  if (options_.http2 == nullptr || had_request_ || parser_.refusal().detail != "http1.invalid_version") return false;
-  const std::string_view line(region_.data(), region_.size());
-  const std::size_t version = line.find(' ', line.find(' ') + 1) + 1;
-  return version < line.size() && line[version] != 'H';
+  if (options_.http2 == nullptr || had_request_) return false;
+  const std::string_view seen(region_.data(), region_.size());
+  const std::string_view line = seen.substr(0, seen.find('\r'));
+  const std::size_t first = line.find(' ');
+  const std::size_t second = first == std::string_view::npos ? first : line.find(' ', first + 1);
+  return line.size() < seen.size() && second != std::string_view::npos && !line.substr(second + 1).starts_with("HTTP");
 }
 
 void H1ServerConnection::hand_over() {

@@ -553,6 +553,17 @@ TEST(H2ServerConnection, WhatOnlyBeginsLikeThePrefaceIsRefused) {
   }
 }
 
+TEST(H2ServerConnection, WhatIsNoHttpAtAllIsClosedWithoutAnswer) {
+  testing::VirtualLoop loop(1, testing::NetworkOptions::calm());
+  Server server(loop, {});
+  testing::Peer peer(loop, server.address());
+  peer.write("INVALID CONNECTION PREFACE\r\n\r\n");
+  loop.run_for(3s);
+  EXPECT_EQ(peer.received(), "");
+  EXPECT_TRUE(peer.gone());
+  EXPECT_EQ(server.refused.size(), 1u);
+}
+
 TEST(H2ServerConnection, AnHttp1ConnectionCannotBecomeHttp2) {
   testing::VirtualLoop loop(1, testing::NetworkOptions::calm());
   Server server(loop, {});
