@@ -1,10 +1,13 @@
 // Reading DestinationRule: the field tables and what istiod's validation says about them.
 #include "model/destination_rule.h"
 
+#include <algorithm>
 #include <set>
 
 #include "model/common_shapes.h"
 #include "model/kinds.h"
+#include "model/locality_checks.h"
+#include "model/names.h"
 
 namespace lateen::model {
 
@@ -51,6 +54,9 @@ struct MagLev {
 };
 struct CookieAttribute {
   std::string name, value;
+};
+struct ProxyProtocol {
+  ProxyProtocolVersion version = ProxyProtocolVersion::kV1;
 };
 
 }  // namespace
@@ -160,6 +166,9 @@ struct Shape<HashCookie> : Table<HashCookie> {
                                                   {"attributes", attributes}};
   static void check(Reader& reader, const HashCookie& cookie, const text::Node&) {
     if (cookie.name.empty()) reader.error(kMissingField, "the cookie has no name");
+    std::set<std::string_view> names;
+    for (const auto& [name, value] : cookie.attributes)
+      if (!names.insert(name).second) reader.error(kBadValue, "the cookie's attribute " + name + " is given twice");
   }
 };
 
@@ -209,19 +218,13 @@ template <>
 struct Shape<LocalityLbSetting::Distribute> : Table<LocalityLbSetting::Distribute> {
   using T = LocalityLbSetting::Distribute;
   static constexpr Field<T> kFields[] = {{"from", at<&T::from, not_empty>}, {"to", at<&T::to>}};
-  static void check(Reader& reader, const T& distribute, const text::Node&) {
-    std::uint64_t sum = 0;
-    for (const auto& [locality, weight] : distribute.to) sum += weight;
-    if (sum != 100) reader.error(kBadValue, "the weights of a locality sum to " + std::to_string(sum) + ", not to 100");
-  }
+  static void check(Reader& reader, const T& distribute, const text::Node&) { check_distribute(reader, distribute); }
 };
 template <>
 struct Shape<LocalityLbSetting::Failover> : Table<LocalityLbSetting::Failover> {
   using T = LocalityLbSetting::Failover;
   static constexpr Field<T> kFields[] = {{"from", at<&T::from, not_empty>}, {"to", at<&T::to, not_empty>}};
-  static void check(Reader& reader, const T& failover, const text::Node&) {
-    if (failover.from == failover.to) reader.error(kBadValue, "from and to are the same locality");
-  }
+  static void check(Reader& reader, const T& failover, const text::Node&) { check_failover(reader, failover); }
 };
 template <>
 struct Shape<LocalityLbSetting> : Table<LocalityLbSetting> {
@@ -230,10 +233,16 @@ struct Shape<LocalityLbSetting> : Table<LocalityLbSetting> {
                                          {"failover", at<&T::failover>},
                                          {"failoverPriority", at<&T::failover_priority>},
                                          {"enabled", at<&T::enabled>}};
-  static void check(Reader& reader, const T& setting, const text::Node&) {
-    const int kinds = !setting.distribute.empty() + (!setting.failover.empty() || !setting.failover_priority.empty());
-    if (kinds > 1) reader.error(kConflictingFields, "takes distribute or failover, not both");
-  }
+  static void check(Reader& reader, const T& setting, const text::Node&) { check_locality_setting(reader, setting); }
+};
+template <>
+struct Shape<ZoneAwareLbSetting> : Table<ZoneAwareLbSetting> {
+  using T = ZoneAwareLbSetting;
+  static constexpr Field<T> kFields[] = {{"enabled", at<&T::enabled>},
+                                         {"failover", at<&T::failover>},
+                                         {"failoverPriority", at<&T::failover_priority>},
+                                         {"minClusterSize", at<&T::min_cluster_size>}};
+  static void check(Reader& reader, const T& setting, const text::Node&) { check_zone_aware_setting(reader, setting); }
 };
 
 template <>
@@ -251,11 +260,13 @@ struct Shape<LoadBalancer> : Table<LoadBalancer> {
   static constexpr Field<LoadBalancer> kFields[] = {{"simple", at<&LoadBalancer::simple>},
                                                     {"consistentHash", at<&LoadBalancer::consistent_hash>},
                                                     {"localityLbSetting", at<&LoadBalancer::locality_lb_setting>},
-                                                    {"zoneAwareLbSetting", unsupported},
+                                                    {"zoneAwareLbSetting", at<&LoadBalancer::zone_aware_lb_setting>},
                                                     {"warmup", at<&LoadBalancer::warmup>},
                                                     {"warmupDurationSecs", at<&LoadBalancer::warmup_duration_secs, at_least_1ms>}};
   static void check(Reader& reader, const LoadBalancer&, const text::Node& node) {
     if (has(node, "simple") && has(node, "consistentHash")) reader.error(kConflictingFields, "takes simple or consistentHash, not both");
+    if (has(node, "localityLbSetting") && has(node, "zoneAwareLbSetting"))
+      reader.error(kConflictingFields, "takes localityLbSetting or zoneAwareLbSetting, not both");
   }
 };
 
@@ -271,13 +282,32 @@ struct Shape<ClientTls> : Table<ClientTls> {
                                          {"subjectAltNames", at<&T::subject_alt_names>},
                                          {"sni", at<&T::sni>},
                                          {"insecureSkipVerify", at<&T::insecure_skip_verify>}};
-  static void check(Reader& reader, const T& tls, const text::Node&) {
-    const bool files = !tls.client_certificate.empty() || !tls.private_key.empty() || !tls.ca_certificates.empty();
-    if (tls.mode == T::Mode::kIstioMutual && (files || !tls.credential_name.empty()))
-      reader.error(kConflictingFields, "mode ISTIO_MUTUAL takes no certificates, keys or credentialName: the mesh has its own");
-    if (tls.mode == T::Mode::kMutual && tls.credential_name.empty() && (tls.client_certificate.empty() || tls.private_key.empty()))
+  static void check(Reader& reader, const T& tls, const text::Node& node) {
+    const bool files = !tls.client_certificate.empty() || !tls.private_key.empty() || !tls.ca_certificates.empty() || !tls.ca_crl.empty();
+    const bool plain = tls.mode == T::Mode::kSimple || tls.mode == T::Mode::kMutual;
+    check_config_map(reader, tls);
+    if (tls.insecure_skip_verify.value_or(false) && plain) {
+      const bool by_secret = tls.mode == T::Mode::kSimple && !tls.credential_name.empty();
+      if (!tls.ca_certificates.empty() || by_secret || has(node, "subjectAltNames"))
+        reader.error(kConflictingFields, "insecureSkipVerify leaves nothing to verify by caCertificates, credentialName or subjectAltNames", "take them out, or insecureSkipVerify");
+    }
+    if (plain && !tls.credential_name.empty()) {
+      if (files) reader.error(kConflictingFields, "takes credentialName or files, not both");
+      return;
+    }
+    if (tls.mode == T::Mode::kMutual && (tls.client_certificate.empty() || tls.private_key.empty()))
       reader.error(kMissingField, "mode MUTUAL needs clientCertificate and privateKey, or credentialName");
-    if (!tls.credential_name.empty() && files) reader.error(kConflictingFields, "takes credentialName or files, not both");
+  }
+  // A ConfigMap holds what everybody may know; it must be the rule's own namespace's.
+  static void check_config_map(Reader& reader, const T& tls) {
+    constexpr std::string_view kConfigMap = "configmap://";
+    if (!tls.credential_name.starts_with(kConfigMap)) return;
+    const std::string_view rest = std::string_view(tls.credential_name).substr(kConfigMap.size());
+    const auto slash = rest.find('/');
+    const bool named = slash != std::string_view::npos && slash > 0 && slash + 1 < rest.size() && rest[slash + 1] != '/';
+    if (!named) reader.error_below("credentialName", kBadValue, "\"" + tls.credential_name + "\" does not name a ConfigMap", "write configmap://NAMESPACE/NAME");
+    else if (rest.substr(0, slash) != reader.own_namespace())
+      reader.error_below("credentialName", kBadValue, "the ConfigMap is not in the rule's own namespace", "write configmap://" + reader.own_namespace() + "/NAME");
   }
 };
 
@@ -285,7 +315,35 @@ template <>
 struct Shape<RetryBudget> : Table<RetryBudget> {
   static constexpr Field<RetryBudget> kFields[] = {{"percent", at<&RetryBudget::percent, budget_percent>},
                                                    {"minRetryConcurrency", at<&RetryBudget::min_retry_concurrency>},
-                                                   {"budgetInterval", unsupported}};
+                                                   {"budgetInterval", at<&RetryBudget::budget_interval, not_negative_duration>}};
+};
+
+template <>
+struct Shape<TunnelSettings> : Table<TunnelSettings> {
+  using T = TunnelSettings;
+  static void protocol_word(Reader& reader, const std::string& value) {
+    if (!value.empty() && value != "CONNECT" && value != "POST") reader.error(kBadValue, "\"" + value + "\" is not one of CONNECT, POST");
+  }
+  static constexpr Field<T> kFields[] = {{"protocol", at<&T::protocol, protocol_word>},
+                                         {"targetHost", at<&T::target_host>},
+                                         {"targetPort", at<&T::target_port, port_number>}};
+  static void check(Reader& reader, const T& tunnel, const text::Node& node) {
+    if (!has(node, "targetPort")) reader.error(kMissingField, "the tunnel names no targetPort", "write targetPort: 443");
+    if (tunnel.target_host.empty()) reader.error(kMissingField, "the tunnel names no targetHost", "write targetHost: NAME");
+    else if (!is_ip_address(tunnel.target_host))
+      if (const std::string problem = fqdn_problem(tunnel.target_host); !problem.empty())
+        reader.error_below("targetHost", kBadValue, "the host \"" + tunnel.target_host + "\" " + problem);
+  }
+};
+
+template <>
+struct Words<ProxyProtocolVersion> {
+  using E = ProxyProtocolVersion;
+  static constexpr std::pair<std::string_view, E> kWords[] = {{"V1", E::kV1}, {"V2", E::kV2}};
+};
+template <>
+struct Shape<ProxyProtocol> : Table<ProxyProtocol> {
+  static constexpr Field<ProxyProtocol> kFields[] = {{"version", at<&ProxyProtocol::version>}};
 };
 
 template <>
@@ -306,15 +364,20 @@ struct Shape<PortTrafficPolicy> : Table<PortTrafficPolicy> {
 template <>
 struct Shape<TrafficPolicy> : Table<TrafficPolicy> {
   using T = TrafficPolicy;
+  static void proxy_protocol(Reader& reader, const text::Node& node, T& out) {
+    ProxyProtocol read;
+    if (read_value(reader, node, read)) out.proxy_protocol = read.version;
+  }
   static constexpr Field<T> kFields[] = {{"loadBalancer", at<&T::load_balancer>},
                                          {"connectionPool", at<&T::connection_pool>},
                                          {"outlierDetection", at<&T::outlier_detection>},
                                          {"tls", at<&T::tls>},
                                          {"portLevelSettings", at<&T::port_level_settings>},
-                                         {"tunnel", unsupported},
-                                         {"proxyProtocol", unsupported},
+                                         {"tunnel", at<&T::tunnel>},
+                                         {"proxyProtocol", proxy_protocol},
                                          {"retryBudget", at<&T::retry_budget>}};
   static void check(Reader& reader, const T& policy, const text::Node& node) {
+    if (has(node, "tunnel") && has(node, "proxyProtocol")) reader.error(kConflictingFields, "takes tunnel or proxyProtocol, not both");
     bool empty = true;
     for (const text::Member& member : node.members) empty = empty && member.value.is_null();
     if (empty) reader.error(kMissingField, "the trafficPolicy is empty", "give it loadBalancer, connectionPool, outlierDetection, tls or portLevelSettings, or take it out");

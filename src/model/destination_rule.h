@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/common.h"
@@ -64,7 +65,7 @@ struct HashCookie {
 struct ConsistentHash {
   std::string http_header_name;
   std::optional<HashCookie> http_cookie;
-  bool use_source_ip = false;
+  std::optional<bool> use_source_ip;           // given but false is still a hash by it
   std::string http_query_parameter_name;
   std::optional<std::uint64_t> minimum_ring_size;      // the deprecated one
   std::optional<std::uint64_t> ring_hash_minimum_ring_size;
@@ -82,6 +83,14 @@ struct LocalityLbSetting {
   std::optional<bool> enabled;
   bool operator==(const LocalityLbSetting&) const = default;
 };
+// Beside localityLbSetting: zones of the client's own region are balanced by Envoy itself.
+struct ZoneAwareLbSetting {
+  std::optional<bool> enabled;
+  std::vector<LocalityLbSetting::Failover> failover;
+  std::vector<std::string> failover_priority;
+  std::optional<std::uint32_t> min_cluster_size;
+  bool operator==(const ZoneAwareLbSetting&) const = default;
+};
 struct Warmup {
   std::optional<Duration> duration;
   std::optional<double> minimum_percent, aggression;
@@ -92,6 +101,7 @@ struct LoadBalancer {
   std::optional<Simple> simple;
   std::optional<ConsistentHash> consistent_hash;
   std::optional<LocalityLbSetting> locality_lb_setting;
+  std::optional<ZoneAwareLbSetting> zone_aware_lb_setting;
   std::optional<Warmup> warmup;
   std::optional<Duration> warmup_duration_secs;
   bool operator==(const LoadBalancer&) const = default;
@@ -118,11 +128,21 @@ struct PortTrafficPolicy : PolicyBlocks {
 struct RetryBudget {
   std::optional<double> percent;
   std::uint32_t min_retry_concurrency = 0;
+  std::optional<Duration> budget_interval;
   bool operator==(const RetryBudget&) const = default;
 };
+struct TunnelSettings {
+  std::string protocol;                        // CONNECT, POST; "" means CONNECT
+  std::string target_host;
+  std::uint32_t target_port = 0;
+  bool operator==(const TunnelSettings&) const = default;
+};
+enum class ProxyProtocolVersion { kV1, kV2 };
 struct TrafficPolicy : PolicyBlocks {
   std::vector<PortTrafficPolicy> port_level_settings;
   std::optional<RetryBudget> retry_budget;
+  std::optional<TunnelSettings> tunnel;
+  std::optional<ProxyProtocolVersion> proxy_protocol;
   bool operator==(const TrafficPolicy&) const = default;
 };
 struct Subset {
@@ -131,6 +151,10 @@ struct Subset {
   std::optional<TrafficPolicy> traffic_policy;
   bool operator==(const Subset&) const = default;
 };
+// Beyond Istio: an annotation of a DestinationRule that names a load balancer which Istio does not have.
+inline constexpr std::string_view kLoadBalancerAnnotation = "lateen.dev/load-balancer";
+inline constexpr std::string_view kPeakEwma = "PEAK_EWMA";   // the annotation's only value
+
 struct DestinationRule {
   std::string host;
   std::optional<TrafficPolicy> traffic_policy;

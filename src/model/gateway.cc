@@ -72,14 +72,25 @@ bool is_http(std::string_view protocol) { return protocol == "HTTP" || protocol 
 
 template <>
 struct Shape<GatewayPort> : Table<GatewayPort> {
+  static void target_port(Reader& reader, const text::Node& node, GatewayPort&) {
+    std::uint32_t value = 0;
+    if (read_value(reader, node, value) && value != 0) reader.error(kUnsupportedField, "has no meaning for a Gateway", "take it out");
+  }
   static constexpr Field<GatewayPort> kFields[] = {{"number", at<&GatewayPort::number>},
                                                    {"protocol", at<&GatewayPort::protocol, gateway_protocol>},
                                                    {"name", at<&GatewayPort::name, not_empty>},
-                                                   {"targetPort", unsupported}};
+                                                   {"targetPort", target_port}};
   static void check(Reader& reader, const GatewayPort&, const text::Node& node) {
     if (!has(node, "name")) reader.error(kMissingField, "the port has no name", "write name: http");
     if (!has(node, "protocol")) reader.error(kMissingField, "the port has no protocol", "write protocol: HTTP");
   }
+};
+
+template <>
+struct Shape<ServerTls::CertificateFiles> : Table<ServerTls::CertificateFiles> {
+  using T = ServerTls::CertificateFiles;
+  static constexpr Field<T> kFields[] = {
+      {"serverCertificate", at<&T::certificate>}, {"privateKey", at<&T::private_key>}, {"caCertificates", unsupported}};
 };
 
 template <>
@@ -95,22 +106,44 @@ struct Shape<ServerTls> : Table<ServerTls> {
                                          {"maxProtocolVersion", at<&T::max_protocol_version, tls_version>},
                                          {"cipherSuites", at<&T::cipher_suites>},
                                          {"subjectAltNames", at<&T::subject_alt_names>},
-                                         {"caCrl", unsupported},
-                                         {"credentialNames", unsupported},
-                                         {"caCertCredentialName", unsupported},
-                                         {"tlsCertificates", unsupported},
-                                         {"verifyCertificateSpki", unsupported},
-                                         {"verifyCertificateHash", unsupported},
-                                         {"insecureSkipVerify", unsupported}};
+                                         {"caCrl", at<&T::ca_crl>},
+                                         {"credentialNames", at<&T::credential_names>},
+                                         {"caCertCredentialName", at<&T::ca_cert_credential_name>},
+                                         {"tlsCertificates", at<&T::certificates>},
+                                         {"verifyCertificateSpki", at<&T::verify_certificate_spki>},
+                                         {"verifyCertificateHash", at<&T::verify_certificate_hash>},
+                                         {"insecureSkipVerify", at<&T::insecure_skip_verify>}};
   static void check(Reader& reader, const T& tls, const text::Node&) {
-    const bool files = !tls.server_certificate.empty() || !tls.private_key.empty() || !tls.ca_certificates.empty();
-    if (tls.mode == "ISTIO_MUTUAL" && (files || !tls.credential_name.empty()))
-      reader.error(kConflictingFields, "mode ISTIO_MUTUAL takes no certificates, keys or credentialName: the mesh has its own");
+    check_ciphers(reader, tls);
+    const bool named = !tls.credential_name.empty() || !tls.credential_names.empty();
+    const bool files = !tls.server_certificate.empty() || !tls.private_key.empty() || !tls.ca_certificates.empty() || !tls.certificates.empty();
+    if (tls.mode == "ISTIO_MUTUAL") {
+      if (files || named) reader.error(kConflictingFields, "mode ISTIO_MUTUAL takes no certificates, keys or credentialName: the mesh has its own");
+      return;
+    }
+    const bool one_file = !tls.server_certificate.empty() && !tls.private_key.empty();
+    if (one_file + !tls.credential_name.empty() + !tls.credential_names.empty() + !tls.certificates.empty() > 1)
+      reader.error(kConflictingFields, "takes one of credentialName, credentialNames, tlsCertificates, and serverCertificate with privateKey");
     const bool terminates = tls.mode == "SIMPLE" || tls.mode == "MUTUAL" || tls.mode == "OPTIONAL_MUTUAL";
-    if (!terminates || !tls.credential_name.empty()) return;
-    if (tls.server_certificate.empty() || tls.private_key.empty())
-      reader.error(kMissingField, "mode " + tls.mode + " needs serverCertificate and privateKey, or credentialName");
+    if (terminates && named) return;
+    if (terminates) check_files(reader, tls);
+    if (!tls.ca_crl.empty() && !tls.credential_name.empty())
+      reader.error_below("caCrl", kConflictingFields, "goes with files only: with credentialName the list is in the Secret");
+    if (!tls.ca_crl.empty() && tls.mode == "SIMPLE") reader.error_below("caCrl", kConflictingFields, "mode SIMPLE verifies no clients");
+  }
+  static void check_files(Reader& reader, const T& tls) {
     if (tls.mode != "SIMPLE" && tls.ca_certificates.empty()) reader.error(kMissingField, "mode " + tls.mode + " needs caCertificates for its clients");
+    for (const T::CertificateFiles& files : tls.certificates)
+      if (files.certificate.empty() || files.private_key.empty())
+        reader.error_below("tlsCertificates", kMissingField, "each needs serverCertificate and privateKey");
+    if (tls.certificates.empty() && (tls.server_certificate.empty() || tls.private_key.empty()))
+      reader.error(kMissingField, "mode " + tls.mode + " needs serverCertificate and privateKey, or credentialName");
+  }
+  // What Istio does not know is left out of the list, and so told rather than refused.
+  static void check_ciphers(Reader& reader, const T& tls) {
+    for (std::size_t i = 0; i < tls.cipher_suites.size(); ++i)
+      if (!is_cipher_suite(tls.cipher_suites[i]))
+        reader.warn(kNoEffect, "the cipher suite " + tls.cipher_suites[i] + " is not known and is left out");
   }
 };
 
@@ -124,11 +157,16 @@ struct Shape<GatewayServer> : Table<GatewayServer> {
     out.protocol = parse_protocol(read.protocol);
     out.port_name = read.name;
   }
+  // Istio has had no use for it for years.
+  static void default_endpoint(Reader& reader, const text::Node& node, T&) {
+    std::string ignored;
+    if (read_value(reader, node, ignored)) reader.warn(kNoEffect, "has no effect, in Istio as here", "take it out");
+  }
   static constexpr Field<T> kFields[] = {{"port", port},
                                          {"bind", at<&T::bind, bind_address>},
                                          {"hosts", each<&T::hosts, server_host>},
                                          {"tls", at<&T::tls>},
-                                         {"defaultEndpoint", unsupported},
+                                         {"defaultEndpoint", default_endpoint},
                                          {"name", at<&T::name>}};
   static void check(Reader& reader, const T& server, const text::Node& node) {
     if (server.hosts.empty()) reader.error(kMissingField, "the server names no hosts", "write hosts: [\"*\"]");
@@ -146,7 +184,7 @@ struct Shape<GatewayServer> : Table<GatewayServer> {
     if (server.protocol.empty()) return;
     if (is_tls(server.protocol) && !server.tls) reader.error(kMissingField, "protocol " + server.protocol + " needs tls settings");
     if (is_tls(server.protocol) || !server.tls) return;
-    const bool passthrough = server.tls->mode.empty() || server.tls->mode == "PASSTHROUGH";
+    const bool passthrough = server.tls->mode.empty() || server.tls->mode == "PASSTHROUGH" || server.tls->mode == "AUTO_PASSTHROUGH";
     const bool files = !server.tls->server_certificate.empty() || !server.tls->private_key.empty() || !server.tls->ca_certificates.empty();
     if (!is_http(server.protocol) || !passthrough || files)
       reader.error_below("tls", kConflictingFields, "protocol " + server.protocol + " takes no tls settings but httpsRedirect", "write protocol: HTTPS");
@@ -166,6 +204,17 @@ struct Shape<Gateway> : Table<Gateway> {
     }
   }
 };
+
+bool is_cipher_suite(std::string_view name) {
+  static constexpr std::array<std::string_view, 15> kSuites = {
+      "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384",
+      "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES128-SHA", "ECDHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA",
+      "ECDHE-RSA-AES256-SHA", "AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA", "DES-CBC3-SHA"};
+  if (name.empty() || name == "ALL") return true;
+  const char first = name.front();
+  const bool word = (first >= '0' && first <= '9') || (first >= 'a' && first <= 'z') || (first >= 'A' && first <= 'Z');
+  return !word || std::find(kSuites.begin(), kSuites.end(), name) != kSuites.end();
+}
 
 bool read_server_tls(Reader& reader, const text::Node& node, ServerTls& out) { return read_value(reader, node, out); }
 

@@ -2,15 +2,19 @@
 
 #include <envoy/config/cluster/v3/cluster.pb.h>
 #include <envoy/config/endpoint/v3/endpoint.pb.h>
+#include <envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster.pb.h>
 #include <envoy/extensions/network/dns_resolver/cares/v3/cares_dns_resolver.pb.h>
 #include <envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h>
 
+#include <optional>
 #include <utility>
 
 #include "translate/destination_rules.h"
 #include "translate/endpoints.h"
+#include "translate/gateway_servers.h"
 #include "translate/names.h"
 #include "translate/shapes.h"
+#include "translate/stat_prefix.h"
 #include "translate/traffic_policy.h"
 #include "translate/upstream_tls.h"
 #include "xds/messages.h"
@@ -22,7 +26,9 @@ namespace lateen::translate {
 namespace {
 
 namespace cluster_v3 = envoy::config::cluster::v3;
+namespace dfp_v3 = envoy::extensions::clusters::dynamic_forward_proxy::v3;
 using HttpOptions = envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
+using Type = cluster_v3::Cluster;
 
 constexpr const char* kHttpOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
@@ -32,94 +38,195 @@ struct Wanted {
   const Port& port;
   const MergedRule* rule = nullptr;
   const SubsetSource* subset = nullptr;
+  // For TLS that a gateway passes through: named as the SNI that asks for it, without TLS of its own.
+  bool by_sni = false;
 
   std::string name() const {
-    return outbound_cluster(port.number, subset == nullptr ? "" : subset->subset->name, service.host);
+    const std::string& of = subset == nullptr ? std::string() : subset->subset->name;
+    return by_sni ? mtls_sni(port.number, of, service.host) : outbound_cluster(port.number, of, service.host);
   }
+  const model::TrafficPolicy* whole_policy() const { return rule == nullptr ? nullptr : rule->policy; }
   const model::TrafficPolicy* subset_policy() const {
     return subset != nullptr && subset->subset->traffic_policy ? &*subset->subset->traffic_policy : nullptr;
   }
+  EffectivePolicy policy() const {
+    return policy_of_subset(policy_on_port(whole_policy(), port.number), subset_policy(), port.number);
+  }
 };
 
-cluster_v3::Cluster::DiscoveryType type_of(const Scope& scope, const Service& service) {
+// What the clusters of one view share.
+struct Maker {
+  const Scope& scope;
+  Notes notes;
+  const ClientPlace& place;
+  xds::Resources& out;
+};
+
+// Where the first TCP connection wins, Envoy must know all addresses of a name.
+bool races(const Service& service) {
+  const auto it = service.object->meta.annotations.find("istio.io/connect-strategy");
+  return !service.kubernetes && it != service.object->meta.annotations.end() && lower(it->second) == "race_first_tcp_connect";
+}
+
+Type::DiscoveryType type_of(const Scope& scope, const Service& service) {
   switch (service.resolution) {
-    case Resolution::kEds: return cluster_v3::Cluster::EDS;
-    case Resolution::kDns: return cluster_v3::Cluster::STRICT_DNS;
-    case Resolution::kDnsRoundRobin: return cluster_v3::Cluster::LOGICAL_DNS;
+    case Resolution::kEds: return Type::EDS;
+    case Resolution::kDns: return races(service) ? Type::LOGICAL_DNS : Type::STRICT_DNS;
+    case Resolution::kDnsRoundRobin: return Type::LOGICAL_DNS;
     case Resolution::kPassthrough:
       // A gateway has no original destination to fall back on.
-      return scope.view.kind == View::Kind::kRouter ? cluster_v3::Cluster::EDS : cluster_v3::Cluster::ORIGINAL_DST;
+      return scope.view.kind == View::Kind::kRouter ? Type::EDS : Type::ORIGINAL_DST;
     case Resolution::kDynamicDns:
     case Resolution::kAlias: break;
   }
-  return cluster_v3::Cluster::EDS;
+  return Type::EDS;
 }
 
-void fill_service_metadata(cluster_v3::Cluster& out, const Service& service, bool subset) {
+void fill_service_metadata(Type& out, const Service& service) {
   auto& istio = *(*out.mutable_metadata()->mutable_filter_metadata())["istio"].mutable_fields();
   auto& entry = *istio["services"].mutable_list_value()->add_values()->mutable_struct_value()->mutable_fields();
   entry["host"].set_string_value(service.host);
   entry["name"].set_string_value(service.name);
   entry["namespace"].set_string_value(service.namespace_);
-  if (service.external && !subset) istio["external"].set_bool_value(true);
 }
 
-void fill_rule_metadata(cluster_v3::Cluster& out, const Wanted& wanted) {
+void fill_rule_metadata(Type& out, const Maker& maker, const Wanted& wanted) {
+  if (wanted.service.external && wanted.subset == nullptr)
+    (*(*out.mutable_metadata()->mutable_filter_metadata())["istio"].mutable_fields())["external"].set_bool_value(true);
   if (wanted.rule == nullptr) return;
   set_config(*out.mutable_metadata(), *wanted.rule->first);
-  if (wanted.subset == nullptr) return;
-  auto& istio = (*out.mutable_metadata()->mutable_filter_metadata())["istio"];
-  (*istio.mutable_fields())["subset"].set_string_value(wanted.subset->subset->name);
+  if (wanted.subset != nullptr) {
+    auto& istio = (*out.mutable_metadata()->mutable_filter_metadata())["istio"];
+    (*istio.mutable_fields())["subset"].set_string_value(wanted.subset->subset->name);
+  }
+  const auto balancer = wanted.rule->first->meta.annotations.find(std::string(model::kLoadBalancerAnnotation));
+  if (balancer == wanted.rule->first->meta.annotations.end()) return;
+  if (maker.scope.options.compat == Compat::kLateen) {
+    auto& lateen = (*out.mutable_metadata()->mutable_filter_metadata())["lateen"];
+    (*lateen.mutable_fields())["load_balancer"].set_string_value(balancer->second);
+  } else {
+    maker.notes.left_out.push_back({LeftOut::Why::kOther, wanted.rule->first->origin("metadata.annotations"), {},
+                                    "Istio does not know the annotation " + balancer->first + ": it is ignored",
+                                    wanted.service.host});
+  }
 }
 
-void fill_dns(cluster_v3::Cluster& out, const Scope& scope, const Wanted& wanted) {
-  constexpr auto kRefresh = std::chrono::seconds(60);
+EndpointQuery query_of(const Maker& maker, const Wanted& wanted, const EffectivePolicy& policy) {
+  const model::LoadBalancer* balancer = policy.load_balancer ? &*policy.load_balancer : nullptr;
+  return {.service = wanted.service,
+          .port = wanted.port,
+          .labels = wanted.subset == nullptr ? nullptr : &wanted.subset->subset->labels,
+          .place = maker.place,
+          .locality = locality_choice(balancer, maker.scope.mesh.config),
+          .failover = policy.outlier_detection.has_value(),
+          .tls = tls_of_endpoints(wanted.whole_policy(), wanted.subset_policy(), wanted.port.number),
+          .only_mtls = wanted.by_sni};
+}
+
+void fill_dns(Type& out, const Maker& maker, const Wanted& wanted, const EffectivePolicy& policy) {
   constexpr auto kJitter = std::chrono::milliseconds(100);
   constexpr std::uint32_t kQueriesMax = 100;
-  out.set_dns_lookup_family(cluster_v3::Cluster::V4_ONLY);
-  set_duration(*out.mutable_dns_refresh_rate(), kRefresh);
+  out.set_dns_lookup_family(races(wanted.service) ? Type::ALL : Type::V4_ONLY);
+  set_duration(*out.mutable_dns_refresh_rate(), maker.scope.mesh.config.dns_refresh_rate);
   set_duration(*out.mutable_dns_jitter(), kJitter);
   out.set_respect_dns_ttl(true);
   envoy::extensions::network::dns_resolver::cares::v3::CaresDnsResolverConfig resolver;
   resolver.mutable_udp_max_queries()->set_value(kQueriesMax);
   out.mutable_typed_dns_resolver_config()->set_name("envoy.network.dns_resolver.cares");
   xds::pack(resolver, *out.mutable_typed_dns_resolver_config()->mutable_typed_config());
-  const Labels* labels = wanted.subset == nullptr ? nullptr : &wanted.subset->subset->labels;
-  fill_load_assignment(*out.mutable_load_assignment(), out.name(), wanted.service, wanted.port, labels, scope.options);
+  EndpointQuery query = query_of(maker, wanted, policy);
+  // istiod prefers localities of names for whole services alone.
+  if (wanted.subset != nullptr) query.locality = {};
+  fill_load_assignment(*out.mutable_load_assignment(), out.name(), query, maker.scope.options);
 }
 
-bool is_dns(const cluster_v3::Cluster& cluster) {
-  return cluster.type() == cluster_v3::Cluster::STRICT_DNS || cluster.type() == cluster_v3::Cluster::LOGICAL_DNS;
+bool is_dns(const Type& cluster) { return cluster.type() == Type::STRICT_DNS || cluster.type() == Type::LOGICAL_DNS; }
+
+bool is_passthrough(const model::TrafficPolicy* policy) {
+  return policy != nullptr && policy->load_balancer && policy->load_balancer->simple == model::LoadBalancer::Simple::kPassthrough;
 }
 
-model::PolicyBlocks blocks_of(const Wanted& wanted) {
-  const model::TrafficPolicy* whole = wanted.rule == nullptr ? nullptr : wanted.rule->policy;
-  return blocks_of_subset(blocks_on_port(whole, wanted.port.number), wanted.subset_policy(), wanted.port.number);
+// Of a wildcard: each request's own name is resolved when it comes.
+void fill_dynamic(Type& out, const Service& service, const std::optional<model::ClientTls>& tls) {
+  using Mode = model::ClientTls::Mode;
+  dfp_v3::ClusterConfig config;
+  config.mutable_dns_cache_config()->set_name(service.host + "_dfp_dns_cache");
+  config.mutable_dns_cache_config()->set_dns_lookup_family(Type::V4_ONLY);
+  // Envoy wants to be told that a fixed name for all servers, or no check of it, is meant.
+  if (tls && tls->mode != Mode::kDisable)
+    config.set_allow_insecure_cluster_options(tls->insecure_skip_verify.value_or(false) || !tls->sni.empty());
+  out.mutable_cluster_type()->set_name("envoy.clusters.dynamic_forward_proxy");
+  xds::pack(config, *out.mutable_cluster_type()->mutable_typed_config());
+  out.set_lb_policy(Type::CLUSTER_PROVIDED);
 }
 
-cluster_v3::Cluster outbound(const Scope& scope, const Wanted& wanted, const model::PolicyBlocks& blocks) {
-  cluster_v3::Cluster out;
-  out.set_name(wanted.name());
-  out.set_alt_stat_name(out.name() + ";");
-  out.set_type(type_of(scope, wanted.service));
-  if (is_dns(out)) fill_dns(out, scope, wanted);
-  fill_service_metadata(out, wanted.service, wanted.subset != nullptr);
+// The mesh's defaults for the blocks that the rule of the whole service leaves open.
+EffectivePolicy with_defaults(const Scope& scope, const Wanted& wanted) {
+  EffectivePolicy base = policy_on_port(wanted.whole_policy(), wanted.port.number);
+  if (!base.connection_pool) base.connection_pool = scope.mesh.config.default_connection_pool;
+  if (!base.outlier_detection) base.outlier_detection = scope.mesh.config.default_outlier_detection;
+  return policy_of_subset(std::move(base), wanted.subset_policy(), wanted.port.number);
+}
+
+void apply_rule(Type& out, const Maker& maker, const Wanted& wanted, const EffectivePolicy& policy, bool dynamic) {
+  const Scope& scope = maker.scope;
   HttpOptions http;
-  const model::TrafficPolicy* whole = wanted.rule == nullptr ? nullptr : wanted.rule->policy;
-  if (const auto* own = wanted.subset_policy(); own != nullptr && own->retry_budget) whole = own;
-  apply_policy(out, http, {blocks, whole, wanted.port.protocol, scope.options.compat, scope.mesh.config});
-  const TlsInput tls{wanted.service, wanted.port, wanted.subset == nullptr ? std::string() : wanted.subset->subset->name,
-                     blocks.tls ? &*blocks.tls : nullptr, scope};
-  apply_upstream_tls(out, http, tls);
-  if (out.type() == cluster_v3::Cluster::EDS) {
-    out.mutable_eds_cluster_config()->set_service_name(out.name());
-    set_ads(*out.mutable_eds_cluster_config()->mutable_eds_config());
+  apply_policy(out, http, {policy, wanted.port.protocol, scope.options.compat, scope.mesh.config,
+                           scope.view.kind == View::Kind::kSidecar});
+  if (!wanted.by_sni) {
+    const model::TrafficPolicy* own = wanted.subset == nullptr ? wanted.whole_policy() : wanted.subset_policy();
+    apply_upstream_tls(out, http,
+                       {.service = wanted.service,
+                        .port = wanted.port,
+                        .subset = wanted.subset == nullptr ? std::string() : wanted.subset->subset->name,
+                        .tls = policy.tls ? &*policy.tls : nullptr,
+                        .scope = scope,
+                        .selected = wanted.rule != nullptr && wanted.rule->rule->has_workload_selector,
+                        .passthrough = is_passthrough(own),
+                        .dynamic = dynamic});
+    if (policy.proxy_protocol) apply_proxy_protocol(out, *policy.proxy_protocol);
   }
   // Envoy wants the upstream's protocol wherever there are options at all.
   if (http.ByteSizeLong() > 0 && http.upstream_protocol_options_case() == HttpOptions::UPSTREAM_PROTOCOL_OPTIONS_NOT_SET)
     http.mutable_explicit_http_config()->mutable_http_protocol_options();
   if (http.ByteSizeLong() > 0) xds::pack(http, (*out.mutable_typed_extension_protocol_options())[kHttpOptionsKey]);
-  fill_rule_metadata(out, wanted);
+}
+
+std::string stat_name(const Scope& scope, const Wanted& wanted, const std::string& name) {
+  const std::string& pattern = scope.mesh.config.outbound_cluster_stat_name;
+  if (pattern.empty()) return name + ";";
+  return stat_prefix(pattern, wanted.service, wanted.subset == nullptr ? "" : wanted.subset->subset->name, wanted.port) + ";";
+}
+
+// Nothing where DNS has no name to resolve. `inherited`: the whole service's type, which its subsets have as well.
+std::optional<Type> outbound(const Maker& maker, const Wanted& wanted, std::optional<Type::DiscoveryType> inherited) {
+  Type out;
+  out.set_name(wanted.name());
+  out.set_alt_stat_name(stat_name(maker.scope, wanted, out.name()));
+  const EffectivePolicy policy = with_defaults(maker.scope, wanted);
+  if (wanted.service.resolution == Resolution::kDynamicDns) {
+    out.set_alt_stat_name(out.name() + ";");
+    fill_dynamic(out, wanted.service, policy.tls);
+    apply_rule(out, maker, wanted, policy, true);
+    fill_rule_metadata(out, maker, wanted);
+    return out;
+  }
+  out.set_type(inherited.value_or(type_of(maker.scope, wanted.service)));
+  if (wanted.subset != nullptr && is_passthrough(wanted.subset_policy())) out.set_type(Type::ORIGINAL_DST);
+  if (is_dns(out)) {
+    fill_dns(out, maker, wanted, policy);
+    if (out.load_assignment().endpoints().empty()) return std::nullopt;
+  }
+  if (out.type() == Type::ORIGINAL_DST && !wanted.service.kubernetes && wanted.port.target != 0 &&
+      wanted.service.resolution == Resolution::kPassthrough)
+    out.mutable_original_dst_lb_config()->mutable_upstream_port_override()->set_value(wanted.port.target);
+  fill_service_metadata(out, wanted.service);
+  apply_rule(out, maker, wanted, policy, false);
+  if (out.type() == Type::EDS) {
+    out.mutable_eds_cluster_config()->set_service_name(out.name());
+    set_ads(*out.mutable_eds_cluster_config()->mutable_eds_config());
+  }
+  fill_rule_metadata(out, maker, wanted);
   return out;
 }
 
@@ -142,7 +249,7 @@ void note_origins(Notes notes, const Wanted& wanted, const model::PolicyBlocks& 
                       wanted.rule->policy_object->origin("spec." + blocks_path(wanted.rule->policy, port) + "." + yaml));
     }
   };
-  const model::PolicyBlocks subset_blocks = blocks_on_port(own, port);
+  const model::PolicyBlocks subset_blocks = policy_on_port(own, port);
   note("connection_pool", "connectionPool", blocks.connection_pool.has_value(), subset_blocks.connection_pool.has_value());
   note("outlier_detection", "outlierDetection", blocks.outlier_detection.has_value(),
        subset_blocks.outlier_detection.has_value());
@@ -150,36 +257,59 @@ void note_origins(Notes notes, const Wanted& wanted, const model::PolicyBlocks& 
   note("tls", "tls", blocks.tls.has_value(), subset_blocks.tls.has_value());
 }
 
-void add(const Scope& scope, Notes notes, const Wanted& wanted, xds::Resources& out) {
-  const model::PolicyBlocks blocks = blocks_of(wanted);
-  const cluster_v3::Cluster cluster = outbound(scope, wanted, blocks);
-  note_origins(notes, wanted, blocks);
-  out.clusters.insert_or_assign(cluster.name(), xds::make_resource(cluster.name(), cluster));
-  if (cluster.type() != cluster_v3::Cluster::EDS) return;
+// The type of the cluster that was added.
+std::optional<Type::DiscoveryType> add(const Maker& maker, const Wanted& wanted, std::optional<Type::DiscoveryType> inherited) {
+  const std::optional<Type> cluster = outbound(maker, wanted, inherited);
+  if (!cluster) return std::nullopt;
+  const EffectivePolicy policy = wanted.policy();
+  note_origins(maker.notes, wanted, policy);
+  maker.out.clusters.insert_or_assign(cluster->name(), xds::make_resource(cluster->name(), *cluster));
+  if (cluster->has_cluster_type() || cluster->type() != Type::EDS) return cluster->type();
   envoy::config::endpoint::v3::ClusterLoadAssignment endpoints;
-  const Labels* labels = wanted.subset == nullptr ? nullptr : &wanted.subset->subset->labels;
-  fill_load_assignment(endpoints, cluster.name(), wanted.service, wanted.port, labels, scope.options);
-  out.endpoints.insert_or_assign(cluster.name(), xds::make_resource(cluster.name(), endpoints));
+  fill_load_assignment(endpoints, cluster->name(), query_of(maker, wanted, policy), maker.scope.options);
+  maker.out.endpoints.insert_or_assign(cluster->name(), xds::make_resource(cluster->name(), endpoints));
+  return cluster->type();
 }
 
-void add_black_hole(xds::Resources& out) {
-  cluster_v3::Cluster cluster;
+void add_black_hole(const Maker& maker) {
+  Type cluster;
   cluster.set_name("BlackHoleCluster");
   cluster.set_alt_stat_name("BlackHoleCluster;");
-  cluster.set_type(cluster_v3::Cluster::STATIC);
-  set_duration(*cluster.mutable_connect_timeout(), std::chrono::seconds(10));
-  out.clusters.insert_or_assign(cluster.name(), xds::make_resource(cluster.name(), cluster));
+  cluster.set_type(Type::STATIC);
+  set_duration(*cluster.mutable_connect_timeout(), maker.scope.mesh.config.connect_timeout);
+  maker.out.clusters.insert_or_assign(cluster.name(), xds::make_resource(cluster.name(), cluster));
 }
 
-cluster_v3::Cluster passthrough(const Scope& scope, const char* name) {
+// Requests for names to be resolved are HTTP, or TLS that says the name.
+bool can_be_dynamic(const Service& service, const Port& port) {
+  return is_wildcard(service.host) && (port.protocol == Protocol::kHttp || port.protocol == Protocol::kTls ||
+                                       port.protocol == Protocol::kGrpc || port.protocol == Protocol::kHttp2);
+}
+
+void add_service(const Maker& maker, const Service& service, bool by_sni) {
+  const MergedRule* rule = maker.scope.rules.find(maker.scope.view, service);
+  for (const Port& port : service.ports) {
+    if (port.protocol == Protocol::kUdp) continue;
+    const bool dynamic = service.resolution == Resolution::kDynamicDns;
+    if (dynamic && !can_be_dynamic(service, port)) continue;
+    const auto type = add(maker, {service, port, rule, nullptr, by_sni}, std::nullopt);
+    if (rule == nullptr || dynamic || !type) continue;
+    for (const SubsetSource& subset : rule->subsets) add(maker, {service, port, rule, &subset, by_sni}, type);
+  }
+}
+
+}  // namespace
+
+cluster_v3::Cluster passthrough_cluster(const Scope& scope, const char* name) {
   constexpr auto kIdle = std::chrono::seconds(300);
-  cluster_v3::Cluster cluster;
+  const auto& pool = scope.mesh.config.default_connection_pool;
+  Type cluster;
   cluster.set_name(name);
   cluster.set_alt_stat_name("PassthroughCluster;");
-  cluster.set_type(cluster_v3::Cluster::ORIGINAL_DST);
-  cluster.set_lb_policy(cluster_v3::Cluster::CLUSTER_PROVIDED);
-  set_duration(*cluster.mutable_connect_timeout(), scope.mesh.config.connect_timeout);
-  apply_no_limits(cluster);
+  cluster.set_type(Type::ORIGINAL_DST);
+  cluster.set_lb_policy(Type::CLUSTER_PROVIDED);
+  HttpOptions of_pool;   // istiod keeps those of its own
+  apply_limits(cluster, of_pool, pool ? &*pool : nullptr, scope.mesh.config);
   HttpOptions http;
   http.mutable_use_downstream_protocol_config()->mutable_http_protocol_options();
   http.mutable_use_downstream_protocol_config()->mutable_http2_protocol_options();
@@ -188,22 +318,19 @@ cluster_v3::Cluster passthrough(const Scope& scope, const char* name) {
   return cluster;
 }
 
-}  // namespace
-
 void add_clusters(const Scope& scope, Notes notes, xds::Resources& out) {
+  const ClientPlace place = client_place(scope.mesh, scope.view, scope.options);
+  const Maker maker{scope, notes, place, out};
+  const bool router = scope.view.kind == View::Kind::kRouter;
+  const bool by_sni = router && has_auto_passthrough(scope);
   for (const auto& [host, service] : scope.services) {
-    if (service->resolution == Resolution::kAlias || service->resolution == Resolution::kDynamicDns) continue;
-    const MergedRule* rule = scope.rules.find(scope.view, *service);
-    for (const Port& port : service->ports) {
-      if (port.protocol == Protocol::kUdp) continue;
-      add(scope, notes, {*service, port, rule, nullptr}, out);
-      if (rule == nullptr) continue;
-      for (const SubsetSource& subset : rule->subsets) add(scope, notes, {*service, port, rule, &subset}, out);
-    }
+    if (service->resolution == Resolution::kAlias) continue;
+    add_service(maker, *service, false);
+    if (by_sni && !service->external && service->resolution != Resolution::kDynamicDns) add_service(maker, *service, true);
   }
-  add_black_hole(out);
-  if (scope.view.kind == View::Kind::kRouter) return;
-  const cluster_v3::Cluster outbound_passthrough = passthrough(scope, "PassthroughCluster");
+  add_black_hole(maker);
+  if (router) return;
+  const Type outbound_passthrough = passthrough_cluster(scope, "PassthroughCluster");
   out.clusters.insert_or_assign(outbound_passthrough.name(),
                                 xds::make_resource(outbound_passthrough.name(), outbound_passthrough));
 }

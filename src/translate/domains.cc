@@ -1,6 +1,7 @@
 #include <string>
 
 #include "translate/names.h"
+#include "translate/proxy_addresses.h"
 #include "translate/virtual_hosts.h"
 
 namespace lateen::translate {
@@ -23,29 +24,42 @@ std::vector<std::string> short_forms(const std::string& host, std::string_view c
 
 }  // namespace
 
-Domains service_domains(const Service& service, std::string_view client_namespace, std::string_view cluster_domain,
-                        std::uint32_t with_port) {
+std::vector<std::string> short_names(const std::string& host, std::string_view client_namespace, std::string_view cluster_domain) {
+  std::vector<std::string> out;
+  if (!is_ip(host)) out.push_back(host + ".");
+  for (std::string& name : short_forms(host, client_namespace, cluster_domain)) out.push_back(std::move(name));
+  return out;
+}
+
+Domains service_domains(const Service& service, const View& client, std::string_view cluster_domain, std::uint32_t with_port) {
   Domains out;
   const std::string port = ":" + std::to_string(with_port);
   const auto add = [&](const std::string& name) {
     out.all.push_back(name);
     if (with_port != 0) out.all.push_back(name + port);
   };
-  const auto add_short = [&](const std::string& name) {
-    out.short_forms.push_back(name);
-    if (with_port != 0) out.short_forms.push_back(name + port);
-    add(name);
+  const auto add_host = [&](const std::string& host) {
+    add(host);
+    for (const std::string& name : short_names(host, client.namespace_, cluster_domain)) {
+      out.short_forms.push_back(name);
+      if (with_port != 0) out.short_forms.push_back(name + port);
+      add(name);
+    }
   };
-  add(service.host);
-  if (!is_ip(service.host)) add_short(service.host + ".");
-  for (const std::string& name : short_forms(service.host, client_namespace, cluster_domain)) add_short(name);
+  add_host(service.host);
+  for (const std::string& alias : service.aliases) add_host(alias);
   // The pods of a headless service have names of their own below the service's.
   if (service.resolution == Resolution::kPassthrough && service.kubernetes) {
     const std::vector<std::string> names = out.all;
     for (const std::string& name : names) out.all.push_back("*." + name);
   }
-  for (const std::string& address : service.addresses)
-    if (address != "0.0.0.0" && address.find('/') == std::string::npos) add(address);
+  for (const std::string& address : usable_addresses(service, proxy_addresses(client))) {
+    if (address == "0.0.0.0" || address.find('/') != std::string::npos) continue;
+    const bool v6 = address.find(':') != std::string::npos;
+    const std::string written = v6 ? "[" + address + "]" : address;
+    out.all.push_back(written);
+    if (with_port != 0) out.all.push_back(written + port);
+  }
   return out;
 }
 

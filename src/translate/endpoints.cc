@@ -2,8 +2,8 @@
 
 #include <envoy/config/endpoint/v3/endpoint.pb.h>
 
-#include <algorithm>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "translate/names.h"
@@ -48,35 +48,61 @@ void fill_address(core_v3::Address& out, const Endpoint& endpoint) {
   socket.set_port_value(endpoint.port);
 }
 
-void fill_endpoint(endpoint_v3::LbEndpoint& out, const Endpoint& endpoint, const Options& options) {
+// The TLS that the client is to use, for transport_socket_matches: what a rule says goes before what the endpoint takes.
+std::string tls_mode_of(const Endpoint& endpoint, const EndpointQuery& query) {
+  constexpr const char* kDisabled = "disabled";
+  const bool on = query.tls != nullptr ? query.tls->mode == model::ClientTls::Mode::kIstioMutual : endpoint.tls_mode == "istio";
+  return on && endpoint.tls_mode != kDisabled ? endpoint.tls_mode : std::string();
+}
+
+void fill_endpoint(endpoint_v3::LbEndpoint& out, const Endpoint& endpoint, const EndpointQuery& query, const Options& options) {
   fill_address(*out.mutable_endpoint()->mutable_address(), endpoint);
   out.mutable_load_balancing_weight()->set_value(endpoint.weight);
   if (endpoint.health == Health::kHealthy) out.set_health_status(core_v3::HEALTHY);
-  if (endpoint.workload.empty()) return;
+  if (endpoint.health == Health::kUnhealthy) out.set_health_status(core_v3::UNHEALTHY);
   auto& istio = (*out.mutable_metadata()->mutable_filter_metadata())["istio"];
   (*istio.mutable_fields())["workload"].set_string_value(workload_text(endpoint, options));
-  if (!options.auto_mtls || endpoint.tls_mode.empty()) return;
+  const std::string tls_mode = tls_mode_of(endpoint, query);
+  if (!options.auto_mtls || tls_mode.empty()) return;
   auto& match = (*out.mutable_metadata()->mutable_filter_metadata())["envoy.transport_socket_match"];
-  (*match.mutable_fields())["tlsMode"].set_string_value(endpoint.tls_mode);
+  (*match.mutable_fields())["tlsMode"].set_string_value(tls_mode);
+}
+
+// Of an EDS answer, only what has an address of its own: names come from ServiceEntries of another resolution.
+bool is_wanted(const Endpoint& endpoint, const EndpointQuery& query, const Options& options) {
+  const bool by_name = query.service.resolution == Resolution::kDns || query.service.resolution == Resolution::kDnsRoundRobin;
+  if (!by_name && endpoint.port != 0 && !is_ip(endpoint.address)) return false;
+  if (query.only_mtls && tls_mode_of(endpoint, query) != "istio") return false;
+  return query.labels == nullptr || has_labels(endpoint, *query.labels, options.cluster_id);
+}
+
+std::vector<EndpointGroup> by_locality(const EndpointQuery& query, const Options& options) {
+  std::map<std::string, EndpointGroup> groups;
+  for (const Endpoint& endpoint : query.service.endpoints[query.service.port_index(query.port)]) {
+    if (!is_wanted(endpoint, query, options)) continue;
+    EndpointGroup& group = groups[endpoint.locality];
+    group.locality = endpoint.locality;
+    group.weight += endpoint.weight;
+    group.endpoints.push_back(&endpoint);
+  }
+  std::vector<EndpointGroup> out;
+  for (auto& [locality, group] : groups) out.push_back(std::move(group));
+  return out;
 }
 
 }  // namespace
 
-void fill_load_assignment(endpoint_v3::ClusterLoadAssignment& out, const std::string& cluster, const Service& service,
-                          const Port& port, const Labels* labels, const Options& options) {
+void fill_load_assignment(endpoint_v3::ClusterLoadAssignment& out, const std::string& cluster, const EndpointQuery& query,
+                          const Options& options) {
   out.set_cluster_name(cluster);
-  std::map<std::string, std::vector<const Endpoint*>> by_locality;
-  for (const Endpoint& endpoint : service.endpoints[service.port_index(port)])
-    if (labels == nullptr || selects(*labels, *endpoint.labels)) by_locality[endpoint.locality].push_back(&endpoint);
-  for (const auto& [locality, endpoints] : by_locality) {
-    endpoint_v3::LocalityLbEndpoints& group = *out.add_endpoints();
-    fill_locality(*group.mutable_locality(), locality);
-    std::uint32_t weight = 0;
-    for (const Endpoint* endpoint : endpoints) {
-      fill_endpoint(*group.add_lb_endpoints(), *endpoint, options);
-      weight += endpoint->weight;
-    }
-    group.mutable_load_balancing_weight()->set_value(weight);
+  std::vector<EndpointGroup> groups = by_locality(query, options);
+  apply_locality(groups, query.locality, query.place, query.failover);
+  for (const EndpointGroup& group : groups) {
+    endpoint_v3::LocalityLbEndpoints& to = *out.add_endpoints();
+    fill_locality(*to.mutable_locality(), group.locality);
+    for (const Endpoint* endpoint : group.endpoints) fill_endpoint(*to.add_lb_endpoints(), *endpoint, query, options);
+    to.mutable_load_balancing_weight()->set_value(group.weight);
+    to.set_priority(group.priority);
   }
 }
 

@@ -90,8 +90,9 @@ PortsOfServers ports_of_servers(const Scope& scope) {
   if (scope.view.kind != View::Kind::kRouter) return out;
   Provenance provenance;
   std::vector<LeftOut> left_out;  // told when the listeners were made
-  for (const auto& [name, listener] : gateway_listeners(scope, Notes{provenance, left_out}))
-    for (const GatewayServerSource& source : listener.servers) out[listener.port].insert(source.server->port);
+  const MergedGateway gateway = merged_gateway(scope, Notes{provenance, left_out});
+  for (const GatewayPort& port : gateway.ports)
+    for (const GatewayServerSource* source : port.servers) out[port.port].insert(source->server->port);
   return out;
 }
 

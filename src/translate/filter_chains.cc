@@ -5,6 +5,7 @@
 
 #include "translate/destination_rules.h"
 #include "translate/names.h"
+#include "translate/virtual_hosts.h"
 
 namespace lateen::translate {
 namespace {
@@ -31,7 +32,7 @@ void apply_rule(TcpFilterSettings& out, const Scope& scope, const Service* servi
   }
   const auto hashes_source = [](const model::TrafficPolicy* policy) {
     return policy != nullptr && policy->load_balancer && policy->load_balancer->consistent_hash &&
-           policy->load_balancer->consistent_hash->use_source_ip;
+           policy->load_balancer->consistent_hash->use_source_ip.value_or(false);
   };
   out.hash_source_ip = hashes_source(rule->policy);
   const SubsetSource* source = rule->find_subset(subset);
@@ -47,6 +48,17 @@ std::string cluster_of(const Scope& scope, const model::Destination& destination
   return outbound_cluster(port, destination.subset, host);
 }
 
+// Only the rule's own tunnel for the whole service, or the subset's.
+void apply_tunnel(TcpFilterSettings& out, const Scope& scope, const Service* service, const std::string& subset) {
+  const MergedRule* rule = service == nullptr ? nullptr : scope.rules.find(scope.view, *service);
+  if (rule == nullptr) return;
+  const SubsetSource* source = subset.empty() ? nullptr : rule->find_subset(subset);
+  if (!subset.empty() && source == nullptr) return;
+  const model::TrafficPolicy* of_subset = source != nullptr && source->subset->traffic_policy ? &*source->subset->traffic_policy : nullptr;
+  const model::TrafficPolicy* policy = subset.empty() ? rule->policy : of_subset;
+  if (policy != nullptr) out.tunnel = policy->tunnel;
+}
+
 TcpFilterSettings settings_of(const Scope& scope, const L4Route& route, const VisibleVirtualService& source,
                               std::uint32_t port) {
   TcpFilterSettings out;
@@ -56,7 +68,9 @@ TcpFilterSettings settings_of(const Scope& scope, const L4Route& route, const Vi
     if (single || to.weight > 0)
       out.destinations.push_back({cluster_of(scope, to.destination, port), static_cast<std::uint32_t>(to.weight)});
   if (!single) out.stat_prefix = source.object->meta.name + "." + source.object->meta.namespace_;
-  apply_rule(out, scope, scope.find_service(lower(first.host)), single ? first.subset : std::string());
+  const Service* service = scope.find_service(lower(first.host));
+  apply_rule(out, scope, service, single ? first.subset : std::string());
+  apply_tunnel(out, scope, service, single ? first.subset : std::string());
   return out;
 }
 
@@ -135,6 +149,17 @@ Chain default_chain(const Scope& scope, const Service& service, const Port& port
   out.tcp.destinations = {{outbound_cluster(number, "", service.host), 0}};
   out.mongo = port.protocol == Protocol::kMongo;
   apply_rule(out.tcp, scope, &service, "");
+  apply_tunnel(out.tcp, scope, &service, "");
+  return out;
+}
+
+// For the name in a TLS handshake.
+std::vector<std::string> names_of(const Scope& scope, const Service& service) {
+  std::vector<std::string> out{service.host};
+  for (const std::string& alias : service.aliases) {
+    out.push_back(alias);
+    for (std::string& name : short_names(alias, scope.view.namespace_, scope.mesh.config.cluster_domain)) out.push_back(std::move(name));
+  }
   return out;
 }
 
@@ -159,22 +184,16 @@ Chain http_chain(std::string route_table, bool sniffed) {
   return out;
 }
 
-std::vector<Chain> gateway_tcp_chains(const Scope& scope, const VisibleVirtualService& source,
-                                      const std::string& gateway, std::uint32_t port) {
-  std::vector<Chain> out;
-  for (const L4Route& route : source.tcp) {
-    if (!can_route(route)) continue;
-    const bool fits = route.match.empty() || std::any_of(route.match.begin(), route.match.end(), [&](const L4Match& match) {
-      return (match.port == 0 || match.port == port) &&
-             (match.gateways.empty() ||
-              std::find(match.gateways.begin(), match.gateways.end(), gateway) != match.gateways.end());
-    });
-    if (!fits) continue;
-    Chain chain;
-    chain.config = source.object;
-    chain.tcp = settings_of(scope, route, source, port);
-    out.push_back(std::move(chain));
-  }
+std::optional<TcpFilterSettings> tcp_settings(const Scope& scope, const L4Route& route, const VisibleVirtualService& source,
+                                              std::uint32_t port) {
+  if (!can_route(route)) return std::nullopt;
+  return settings_of(scope, route, source, port);
+}
+
+TcpFilterSettings tcp_settings(const Scope& scope, const Service& service, const std::string& subset, const std::string& cluster) {
+  TcpFilterSettings out;
+  out.destinations = {{cluster, 0}};
+  apply_rule(out, scope, &service, subset);
   return out;
 }
 
@@ -186,9 +205,8 @@ OpaqueRules opaque_rules(const std::vector<VisibleVirtualService>& virtual_servi
 }
 
 std::vector<Chain> opaque_chains(const Scope& scope, const OpaqueRules& rules, const Service& service, const Port& port,
-                                 bool bind_any) {
-  Gatherer gatherer{scope, port, {}, {}, false};
-  if (service.listen_address().find('/') != std::string::npos) gatherer.destinations = service.addresses;
+                                 std::vector<std::string> subnets, bool bind_any) {
+  Gatherer gatherer{scope, port, std::move(subnets), {}, false};
   for (const VisibleVirtualService* source : rules) {
     if (!is_about(*source, service.host)) continue;
     if (is_tls(port.protocol)) gatherer.add_tls(*source);
@@ -199,7 +217,7 @@ std::vector<Chain> opaque_chains(const Scope& scope, const OpaqueRules& rules, c
   chain.destinations = gatherer.destinations;
   // Where the address does not tell services apart, the name in the TLS handshake must.
   if (is_tls(port.protocol) && (!chain.destinations.empty() || (service.addresses.empty() && bind_any)))
-    chain.server_names = {service.host};
+    chain.server_names = names_of(scope, service);
   gatherer.chains.push_back(std::move(chain));
   return gatherer.chains;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct Chain {
   bool only_plain_text = false;                    // transport protocol raw_buffer
   const model::Object* config = nullptr;           // the VirtualService that made it
   std::string route_table;                         // HTTP; empty: TCP
+  Protocol http_protocol = Protocol::kUnsupported; // of the port that brought it, where that is HTTP
   bool forward_proxy = false;
   TcpFilterSettings tcp;
   bool mongo = false;
@@ -37,12 +39,15 @@ using OpaqueRules = std::vector<const VisibleVirtualService*>;
 OpaqueRules opaque_rules(const std::vector<VisibleVirtualService>& virtual_services);
 
 // One chain for each tls or tcp rule that holds for the client on `port`; without any, all to the service itself.
-// `bind_any`: the listener is bound to 0.0.0.0.
+// `subnets`: the addresses by which the service is told from others on a listener for all of them, if it has such.
+// `bind_any`: the listener is bound to every address.
 std::vector<Chain> opaque_chains(const Scope& scope, const OpaqueRules& rules, const Service& service, const Port& port,
-                                 bool bind_any);
+                                 std::vector<std::string> subnets, bool bind_any);
 
-// Of the tcp rules of one VirtualService that is bound to a gateway's server on `port`.
-std::vector<Chain> gateway_tcp_chains(const Scope& scope, const VisibleVirtualService& source,
-                                      const std::string& gateway, std::uint32_t port);
+// Where a tls or tcp rule sends to, as a listener on `port` does it. Nothing where every weight is 0.
+std::optional<TcpFilterSettings> tcp_settings(const Scope& scope, const model::L4Route& route,
+                                              const VisibleVirtualService& source, std::uint32_t port);
+// To one cluster of a service, or of a subset of it.
+TcpFilterSettings tcp_settings(const Scope& scope, const Service& service, const std::string& subset, const std::string& cluster);
 
 }  // namespace lateen::translate

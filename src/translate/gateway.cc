@@ -1,208 +1,235 @@
 #include "translate/gateway.h"
 
 #include <envoy/config/listener/v3/listener.pb.h>
-#include <envoy/config/route/v3/route.pb.h>
+#include <envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.pb.h>
 
 #include <algorithm>
 #include <map>
 #include <utility>
 
+#include "translate/destination_rules.h"
+#include "translate/downstream_tls.h"
 #include "translate/filter_chains.h"
 #include "translate/gateway_servers.h"
 #include "translate/names.h"
 #include "translate/network_filters.h"
-#include "translate/routes.h"
+#include "translate/proxy_addresses.h"
 #include "translate/shapes.h"
-#include "translate/virtual_hosts.h"
 #include "xds/messages.h"
 
 namespace lateen::translate {
 namespace {
 
-namespace route_v3 = envoy::config::route::v3;
 namespace listener_v3 = envoy::config::listener::v3;
 
 constexpr auto kHandshakeMax = std::chrono::seconds(15);
+constexpr const char* kMeshProtocols[] = {"istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2"};
 
-struct SpecificFirst {
-  bool operator()(const std::string& one, const std::string& other) const { return more_specific(one, other); }
-};
+bool names_any(const std::vector<std::string>& names) { return std::find(names.begin(), names.end(), "*") != names.end(); }
 
-// One virtual host while its routes are gathered from several VirtualServices.
-struct Gathered {
-  std::uint32_t port = 0;
-  bool require_tls = false;
-  std::vector<std::shared_ptr<const std::vector<BuiltRoute>>> parts;   // oldest VirtualService first
-  std::vector<std::string> domains;
-};
-using GatheredHosts = std::map<std::string, Gathered, SpecificFirst>;
-
-// The routes of one listener's servers.
-class GatewayTable {
+// The chains of one listener: servers of one address may differ in protocol.
+class ListenerBuilder {
  public:
-  GatewayTable(const Scope& scope, const std::vector<VisibleVirtualService>& all, const GatewayListener& listener,
-               Notes notes)
-      : scope_(scope), all_(all), listener_(listener), notes_(notes) {}
+  ListenerBuilder(const Scope& scope, const std::vector<VisibleVirtualService>& all, std::string name)
+      : scope_(scope), all_(all), name_(std::move(name)) {}
 
-  xds::RouteConfigurationParts run() {
-    for (const GatewayServerSource& source : listener_.servers) add_server(source);
-    collapse();
-    xds::RouteConfigurationParts out{route_table_shell(listener_.route_table), {}};
-    std::map<std::string, route_v3::VirtualHost> by_name;
-    for (const auto& [host, gathered] : hosts_) {
-      route_v3::VirtualHost message = virtual_host(host, gathered);
-      by_name.emplace(message.name(), std::move(message));
+  void add(const GatewayPort& port) {
+    if (port.http()) {
+      listener_v3::FilterChain& chain = new_chain({});
+      fill_http_filter(*chain.add_filters(), scope_, http(port.servers.front()->route_table, stat_prefix()));
+      return;
     }
-    if (by_name.empty()) by_name.emplace("", nobody());
-    for (const auto& [name, message] : by_name) out.virtual_hosts.push_back(xds::make_resource(message.name(), message));
-    return out;
+    for (const GatewayServerSource* source : port.servers) {
+      if (source->is_auto_passthrough()) add_by_sni(*source);
+      else if (source->is_passthrough()) add_passed_through(*source);
+      else if (!source->route_table.empty()) add_https(*source);
+      else add_tcp(*source);
+    }
+  }
+
+  bool empty() const { return out_.filter_chains_size() == 0; }
+
+  listener_v3::Listener take(const std::string& bind, std::uint32_t port) {
+    out_.set_name(name_);
+    constexpr std::string_view kSocket = "unix://";
+    if (port == 0) {
+      out_.mutable_address()->mutable_pipe()->set_path(bind.starts_with(kSocket) ? bind.substr(kSocket.size()) : bind);
+    } else {
+      out_.mutable_address()->mutable_socket_address()->set_address(bind);
+      out_.mutable_address()->mutable_socket_address()->set_port_value(port);
+    }
+    out_.set_traffic_direction(envoy::config::core::v3::OUTBOUND);
+    out_.mutable_max_connections_to_accept_per_socket_event()->set_value(1);
+    if (inspects_) add_inspector();
+    add_listener_access_log(out_, scope_);
+    return std::move(out_);
   }
 
  private:
-  void add_server(const GatewayServerSource& source) {
-    const bool redirect = source.server->tls && source.server->tls->https_redirect;
-    for (std::size_t i = 0; i < all_.size(); ++i)
-      if (all_[i].on_gateway(source.gateway)) add_virtual_service(source, i, redirect);
-    if (!redirect) return;
-    for (const std::string& host : source.hosts) {
-      Gathered& gathered = hosts_[host.substr(host.find('/') + 1)];
-      if (gathered.port == 0) gathered.port = source.server->port;
-      gathered.require_tls = true;
-    }
+  std::string stat_prefix() const { return "outbound_" + name_ + ";"; }
+  static HttpFilterSettings http(const std::string& table, std::string prefix) {
+    HttpFilterSettings out;
+    out.route_table = table;
+    out.stat_prefix = std::move(prefix);
+    out.gateway = true;
+    return out;
   }
 
-  void add_virtual_service(const GatewayServerSource& source, std::size_t which, bool redirect) {
-    const VisibleVirtualService& vs = all_[which];
-    const auto hosts = common_hosts(source.hosts_for(vs.object->meta.namespace_), vs.hosts);
-    if (hosts.empty()) {
-      note_no_host(source, vs);
-      return;
-    }
-    auto& routes = built_[{source.gateway, which}];
-    if (routes == nullptr) {
-      const RouteRequest request{vs, source.server->port, {source.gateway}, source.server->tls.has_value(), true};
-      routes = std::make_shared<const std::vector<BuiltRoute>>(build_routes(scope_, request, notes_, true));
-    }
-    if (routes->empty()) return;
-    for (const std::string& host : hosts) {
-      Gathered& gathered = hosts_[host];
-      if (gathered.port == 0) gathered.port = source.server->port;
-      if (redirect) gathered.require_tls = true;
-      gathered.parts.push_back(routes);
-    }
+  listener_v3::FilterChain& new_chain(std::vector<std::string> names) {
+    listener_v3::FilterChain& chain = *out_.add_filter_chains();
+    set_duration(*chain.mutable_transport_socket_connect_timeout(), kHandshakeMax);
+    if (!names.empty()) inspects_ = true;
+    if (names.empty() || names_any(names)) return chain;
+    std::sort(names.begin(), names.end());
+    for (std::string& name : names) chain.mutable_filter_chain_match()->add_server_names(std::move(name));
+    return chain;
   }
 
-  void note_no_host(const GatewayServerSource& source, const VisibleVirtualService& vs) {
-    for (const std::string& host : vs.hosts)
-      notes_.left_out.push_back({LeftOut::Why::kUnknownHost, vs.object->origin("spec.hosts"), source.origin(),
-                                 "no host of this server of gateway " + source.gateway + " is " + host, host,
-                                 source.server->port});
+  // TLS ends here.
+  listener_v3::FilterChain& new_tls_chain(const GatewayServerSource& source, bool opaque) {
+    listener_v3::FilterChain& chain = new_chain(source.server_names());
+    inspects_ = true;
+    fill_downstream_tls(*chain.mutable_transport_socket(), *source.server->tls, scope_.mesh.config.tls_defaults, opaque);
+    return chain;
   }
 
-  // Hosts with the very same routes become one virtual host, named after the most specific.
-  void collapse() {
-    std::map<std::pair<std::vector<const void*>, bool>, std::string> known;
-    for (auto it = hosts_.begin(); it != hosts_.end();) {
-      std::vector<const void*> key;
-      for (const auto& part : it->second.parts) key.push_back(part.get());
-      const auto [found, is_new] = known.try_emplace({std::move(key), it->second.require_tls}, it->first);
-      hosts_.at(found->second).domains.push_back(it->first);
-      it = is_new ? std::next(it) : hosts_.erase(it);
-    }
+  void add_https(const GatewayServerSource& source) {
+    listener_v3::FilterChain& chain = new_tls_chain(source, false);
+    const std::string& own = source.server->name;
+    fill_http_filter(*chain.add_filters(), scope_, http(source.route_table, own.empty() ? stat_prefix() : own));
   }
 
-  // In the order of the VirtualServices, catch-alls last: no rule is hidden by an older object's default.
-  route_v3::VirtualHost virtual_host(const std::string& host, const Gathered& gathered) {
-    std::vector<const BuiltRoute*> routes;
-    for (const auto& part : gathered.parts)
-      for (const BuiltRoute& built : *part) routes.push_back(&built);
-    std::stable_partition(routes.begin(), routes.end(),
-                          [](const BuiltRoute* built) { return !is_catch_all(built->route); });
-    route_v3::VirtualHost out;
-    out.set_name(host + ":" + std::to_string(gathered.port));
-    for (const std::string& domain : gathered.domains) out.add_domains(domain);
-    out.set_include_request_attempt_count(true);
-    if (gathered.require_tls) out.set_require_tls(route_v3::VirtualHost::ALL);
-    for (const BuiltRoute* built : routes) {
-      const std::string key = "route/" + listener_.route_table + "/" + out.name() + "/" + std::to_string(out.routes_size());
-      for (const auto& [field, origin] : built->origins) notes_.came_from(key, field, origin);
-      *out.add_routes() = built->route;
+  void fill_tcp(listener_v3::FilterChain& chain, const GatewayServerSource& source, const TcpFilterSettings& settings) {
+    if (parse_protocol(source.server->protocol) == Protocol::kMongo)
+      fill_mongo_filter(*chain.add_filters(), settings.stat_prefix.empty() ? settings.destinations.front().cluster : settings.stat_prefix);
+    fill_tcp_filter(*chain.add_filters(), scope_, settings);
+  }
+
+  static bool holds(const model::L4Match& match, const GatewayServerSource& source) {
+    const bool fits = match.gateways.empty() || std::find(match.gateways.begin(), match.gateways.end(), source.gateway) != match.gateways.end();
+    return fits && (match.port == 0 || match.port == source.server->port);
+  }
+
+  std::vector<const VisibleVirtualService*> bound(const GatewayServerSource& source) const {
+    std::vector<const VisibleVirtualService*> out;
+    for (const VisibleVirtualService& vs : all_) {
+      if (!vs.on_gateway(source.gateway)) continue;
+      const auto servers = source.hosts_for(vs.object->meta.namespace_);
+      const auto rules = written_hosts(scope_, vs);
+      const bool fits = std::any_of(servers.begin(), servers.end(), [&](const std::string& server) {
+        return std::any_of(rules.begin(), rules.end(), [&](const std::string& rule) { return hosts_match(server, rule); });
+      });
+      if (fits) out.push_back(&vs);
     }
     return out;
   }
 
-  // A gateway without rules answers 404.
-  route_v3::VirtualHost nobody() const {
-    route_v3::VirtualHost out;
-    out.set_name("blackhole:" + std::to_string(listener_.servers.front().server->port));
-    out.add_domains("*");
-    return out;
+  // The first tcp rule that is bound to the server; a server without one takes no connections.
+  void add_tcp(const GatewayServerSource& source) {
+    for (const VisibleVirtualService* vs : bound(source))
+      for (const model::L4Route& route : vs->tcp) {
+        const bool fits = route.match.empty() || std::any_of(route.match.begin(), route.match.end(),
+                                                             [&](const auto& match) { return holds(match, source); });
+        if (!fits) continue;
+        const auto settings = tcp_settings(scope_, route, *vs, source.server->port);
+        if (!settings) continue;
+        fill_tcp(source.has_tls() ? new_tls_chain(source, true) : new_chain({}), source, *settings);
+        return;
+      }
+  }
+
+  // A chain for each match of a tls rule; names that another chain of the listener has already are not taken twice.
+  void add_passed_through(const GatewayServerSource& source) {
+    for (const VisibleVirtualService* vs : bound(source))
+      for (const model::L4Route& route : vs->tls)
+        for (const model::L4Match& match : route.match) {
+          if (!holds(match, source)) continue;
+          const auto settings = tcp_settings(scope_, route, *vs, source.server->port);
+          if (!settings || !claim(match.sni_hosts, source.server->bind)) continue;
+          fill_tcp(new_chain(match.sni_hosts), source, *settings);
+        }
+  }
+
+  bool claim(const std::vector<std::string>& names, const std::string& bind) {
+    for (const std::string& name : names)
+      if (const auto it = claimed_.find(name); it != claimed_.end() && it->second == bind) return false;
+    for (const std::string& name : names) claimed_[name] = bind;
+    return true;
+  }
+
+  // mTLS between meshes: the SNI is the name of a cluster. The ALPN keeps everything else out.
+  void add_by_sni(const GatewayServerSource& source) {
+    const std::vector<std::string> names = source.server_names();
+    std::vector<const Service*> services;
+    for (const auto& [host, service] : scope_.services)
+      if (!service->external && std::any_of(names.begin(), names.end(), [&](const std::string& name) { return host_within(service->host, name); }))
+        services.push_back(service);
+    std::stable_sort(services.begin(), services.end(), [](const Service* a, const Service* b) { return model::older(*a->object, *b->object); });
+    for (const Service* service : services)
+      for (const Port& port : service->ports) {
+        if (port.protocol == Protocol::kUdp) continue;
+        add_by_sni(*service, port, "");
+        if (const MergedRule* rule = scope_.rules.find(scope_.view, *service))
+          for (const SubsetSource& subset : rule->subsets) add_by_sni(*service, port, subset.subset->name);
+      }
+  }
+
+  void add_by_sni(const Service& service, const Port& port, const std::string& subset) {
+    const std::string cluster = mtls_sni(port.number, subset, service.host);
+    listener_v3::FilterChain& chain = new_chain({cluster});
+    for (const char* protocol : kMeshProtocols) chain.mutable_filter_chain_match()->add_application_protocols(protocol);
+    if (port.protocol == Protocol::kMongo) fill_mongo_filter(*chain.add_filters(), cluster);
+    fill_tcp_filter(*chain.add_filters(), scope_, tcp_settings(scope_, service, subset, cluster));
+  }
+
+  void add_inspector() {
+    constexpr std::uint32_t kReadBytes = 512;  // a ClientHello often fits; the inspector reads on where it does not
+    envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector inspector;
+    inspector.mutable_initial_read_buffer_size()->set_value(kReadBytes);
+    auto& filter = *out_.add_listener_filters();
+    filter.set_name("envoy.filters.listener.tls_inspector");
+    xds::pack(inspector, *filter.mutable_typed_config());
   }
 
   const Scope& scope_;
   const std::vector<VisibleVirtualService>& all_;
-  const GatewayListener& listener_;
-  Notes notes_;
-  std::map<std::pair<std::string, std::size_t>, std::shared_ptr<const std::vector<BuiltRoute>>> built_;
-  GatheredHosts hosts_;
+  const std::string name_;
+  listener_v3::Listener out_;
+  bool inspects_ = false;
+  std::map<std::string, std::string> claimed_;   // SNI of passed through connections, and the address that it is for
 };
 
-listener_v3::Listener listener_shell(const Scope& scope, const std::string& name, const GatewayListener& from) {
-  listener_v3::Listener out;
-  out.set_name(name);
-  out.mutable_address()->mutable_socket_address()->set_address(from.bind);
-  out.mutable_address()->mutable_socket_address()->set_port_value(from.port);
-  out.set_traffic_direction(envoy::config::core::v3::OUTBOUND);
-  out.mutable_max_connections_to_accept_per_socket_event()->set_value(1);
-  add_listener_access_log(out, scope);
-  return out;
-}
-
-listener_v3::Listener http_listener(const Scope& scope, const std::string& name, const GatewayListener& from) {
-  listener_v3::Listener out = listener_shell(scope, name, from);
-  auto& chain = *out.add_filter_chains();
-  set_duration(*chain.mutable_transport_socket_connect_timeout(), kHandshakeMax);
-  fill_http_filter(*chain.add_filters(), scope, {from.route_table, "outbound_" + name + ";", true, false});
-  return out;
-}
-
-bool is_bound(const VisibleVirtualService& vs, const GatewayServerSource& source) {
-  return vs.on_gateway(source.gateway) &&
-         !common_hosts(source.hosts_for(vs.object->meta.namespace_), vs.hosts).empty();
-}
-
-// The first tcp rule that is bound to the server; a server without one gets no listener.
-std::optional<listener_v3::Listener> tcp_listener(const Scope& scope, const std::string& name,
-                                                  const std::vector<VisibleVirtualService>& all,
-                                                  const GatewayListener& from) {
-  const GatewayServerSource& source = from.servers.front();
-  for (const VisibleVirtualService& vs : all) {
-    if (!is_bound(vs, source)) continue;
-    const auto chains = gateway_tcp_chains(scope, vs, source.gateway, source.server->port);
-    if (chains.empty()) continue;
-    listener_v3::Listener out = listener_shell(scope, name, from);
-    auto& chain = *out.add_filter_chains();
-    set_duration(*chain.mutable_transport_socket_connect_timeout(), kHandshakeMax);
-    set_config(*chain.mutable_metadata(), *vs.object);
-    fill_tcp_filter(*chain.add_filters(), scope, chains.front().tcp);
-    return out;
-  }
-  return std::nullopt;
+// A process without rights cannot listen there.
+bool is_forbidden(const Scope& scope, std::uint32_t port) {
+  constexpr std::uint32_t kFirstFree = 1024;
+  const auto it = scope.view.metadata.find("UNPRIVILEGED_POD");
+  return port < kFirstFree && it != scope.view.metadata.end() && it->second == "true";
 }
 
 }  // namespace
 
 void add_gateway(const Scope& scope, const std::vector<VisibleVirtualService>& virtual_services, Notes notes,
                  xds::Resources& out) {
-  for (const auto& [name, listener] : gateway_listeners(scope, notes)) {
-    if (!listener.http) {
-      if (const auto message = tcp_listener(scope, name, virtual_services, listener))
-        out.listeners.insert_or_assign(name, xds::make_resource(name, *message));
-      continue;
-    }
-    out.listeners.insert_or_assign(name, xds::make_resource(name, http_listener(scope, name, listener)));
-    out.routes.insert_or_assign(listener.route_table, GatewayTable(scope, virtual_services, listener, notes).run());
+  const MergedGateway gateway = merged_gateway(scope, notes);
+  const std::string any = proxy_addresses(scope.view).any;
+  struct Address {
+    std::string bind;
+    std::uint32_t port = 0;
+    ListenerBuilder builder;
+  };
+  std::map<std::string, Address> listeners;
+  for (const GatewayPort& port : gateway.ports) {
+    if (is_forbidden(scope, port.port)) continue;
+    const std::string bind = port.bind.empty() ? any : port.bind;
+    const std::string name = bind + "_" + std::to_string(port.port);
+    auto it = listeners.find(name);
+    if (it == listeners.end()) it = listeners.emplace(name, Address{bind, port.port, ListenerBuilder(scope, virtual_services, name)}).first;
+    it->second.builder.add(port);
   }
+  for (auto& [name, address] : listeners)
+    if (!address.builder.empty()) out.listeners.insert_or_assign(name, xds::make_resource(name, address.builder.take(address.bind, address.port)));
+  for (const auto& [table, servers] : gateway.by_table)
+    out.routes.insert_or_assign(table, gateway_routes(scope, virtual_services, table, servers, notes));
 }
 
 }  // namespace lateen::translate

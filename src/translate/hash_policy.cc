@@ -58,7 +58,7 @@ void add_hash_policy(envoy::config::route::v3::RouteAction& out, const model::Co
       attribute.set_value(value);
     }
   } else if (hash->use_source_ip) {
-    out.add_hash_policy()->mutable_connection_properties()->set_source_ip(true);
+    out.add_hash_policy()->mutable_connection_properties()->set_source_ip(*hash->use_source_ip);
   } else if (!hash->http_query_parameter_name.empty()) {
     out.add_hash_policy()->mutable_query_parameter()->set_name(hash->http_query_parameter_name);
   }

@@ -9,9 +9,13 @@
 #include <utility>
 
 #include "translate/filter_chains.h"
+#include "translate/inbound_ports.h"
 #include "translate/names.h"
 #include "translate/network_filters.h"
+#include "translate/node_settings.h"
+#include "translate/proxy_addresses.h"
 #include "translate/shapes.h"
+#include "translate/sidecar_scope.h"
 #include "translate/virtual_hosts.h"
 #include "xds/messages.h"
 
@@ -21,14 +25,23 @@ namespace {
 namespace core_v3 = envoy::config::core::v3;
 namespace listener_v3 = envoy::config::listener::v3;
 
-constexpr const char* kAnyAddress = "0.0.0.0";
-constexpr std::uint32_t kCapturePort = 15001;
+constexpr const char* kAnyV4 = "0.0.0.0";
 constexpr auto kHandshakeMax = std::chrono::seconds(15);
+constexpr std::string_view kSocket = "unix://";
+
+// Where a listener is bound. Without an address the service's own, or any.
+struct Binding {
+  std::string address;
+  std::vector<std::string> more;   // of the other IP family
+  bool own_listener = false;       // bound to its port, not fed by capture
+};
 
 // One listening address and what was gathered for it.
 struct Entry {
   Protocol protocol = Protocol::kUnsupported;
   std::vector<Chain> chains;
+  Binding binding;
+  bool locked = false;             // a listener of the Sidecar that takes no more
 };
 using Entries = std::map<std::pair<std::string, std::uint32_t>, Entry>;
 
@@ -46,75 +59,135 @@ bool can_share(Protocol one, Protocol other) {
   return one == other || (!speaks_first(one) && !speaks_first(other));
 }
 
-void add_http(Entries& entries, const Port& port) {
-  const auto [it, is_new] = entries.try_emplace({kAnyAddress, port.number});
-  Entry& entry = it->second;
-  if (!is_new && (!is_tcp(entry.protocol) || !can_share(entry.protocol, port.protocol))) return;
-  merge(entry, {http_chain(std::to_string(port.number), true)});
-  entry.protocol = Protocol::kUnsupported;
-}
-
-void add_opaque(Entries& entries, const Scope& scope, const OpaqueRules& rules, const Service& service,
-                const Port& port) {
-  std::string address = service.listen_address();
-  if (address.find('/') != std::string::npos) address = kAnyAddress;
-  const bool bind_any = address == kAnyAddress;
-  const auto [it, is_new] = entries.try_emplace({address, port.number});
-  Entry& entry = it->second;
-  if (!is_new && !can_share(entry.protocol, port.protocol)) return;
-  merge(entry, opaque_chains(scope, rules, service, port, bind_any));
-  if (port.protocol == Protocol::kUnsupported)
-    merge(entry, {http_chain(bind_any ? std::to_string(port.number) : route_table_name(service, port), true)});
-  entry.protocol = is_new ? port.protocol : entry.protocol;
-}
-
-// Older services go first where two want one address.
-std::vector<const Service*> by_age(const Scope& scope) {
-  std::vector<const Service*> out;
-  for (const auto& [host, service] : scope.services)
-    if (service->resolution != Resolution::kAlias && service->resolution != Resolution::kDynamicDns) out.push_back(service);
-  std::stable_sort(out.begin(), out.end(),
-                   [](const Service* a, const Service* b) { return model::older(*a->object, *b->object); });
-  return out;
-}
-
-// A headless service's opaque ports have a listener for each of its pods.
-bool add_headless(Entries& entries, const Scope& scope, const OpaqueRules& rules, const Service& service,
-                  const Port& port) {
-  if (service.resolution != Resolution::kPassthrough || !service.addresses.empty()) return false;
-  const auto& endpoints = service.endpoints[service.port_index(port)];
-  if (!service.kubernetes && endpoints.empty() && !service.selects_workloads) return false;
-  for (const Endpoint& endpoint : endpoints) {
-    if (!is_ip(endpoint.address)) continue;
-    const auto& own = scope.view.addresses;
-    if (!own.empty() && own.front() == endpoint.address) continue;
-    if (port.protocol == Protocol::kUnsupported) {
-      const auto [it, is_new] = entries.try_emplace({endpoint.address, port.number});
-      if (!is_new) continue;
-      merge(it->second, opaque_chains(scope, rules, service, port, false));
-      merge(it->second, {http_chain(std::to_string(port.number), true)});
-      continue;
+// The outbound listeners of one egress listener's services while they are gathered.
+class Gatherer {
+ public:
+  Gatherer(const Scope& scope, const EgressListener& egress, Entries& entries)
+      : scope_(scope), egress_(egress), entries_(entries), rules_(opaque_rules(*egress.virtual_services)),
+        addresses_(proxy_addresses(scope.view)) {
+    const View& view = scope.view;
+    const auto* spec = egress.spec;
+    binding_.own_listener = view.interception == View::Interception::kNone ||
+                            (spec != nullptr && (spec->capture_mode == model::CaptureMode::kNone || spec->bind.starts_with(kSocket)));
+    if (spec != nullptr && !spec->bind.empty()) {
+      binding_.address = spec->bind;
+    } else if (binding_.own_listener) {
+      binding_.address = addresses_.loopback;
+      binding_.more = addresses_.more_loopback;
     }
-    Entry& entry = entries[{kAnyAddress, port.number}];
-    if (!entry.chains.empty() && !can_share(entry.protocol, port.protocol)) continue;
-    if (entry.chains.empty()) entry.protocol = port.protocol;
-    std::vector<Chain> chains = opaque_chains(scope, rules, service, port, false);
-    for (Chain& chain : chains) chain.destinations = {endpoint.address};
-    merge(entry, std::move(chains));
   }
-  return true;
-}
 
-Entries gather(const Scope& scope, const std::vector<VisibleVirtualService>& virtual_services) {
-  const OpaqueRules rules = opaque_rules(virtual_services);
-  Entries entries;
-  for (const Service* service : by_age(scope))
-    for (const Port& port : service->ports) {
-      if (port.protocol == Protocol::kUdp) continue;
-      if (is_http(port.protocol)) add_http(entries, port);
-      else if (!add_headless(entries, scope, rules, *service, port))
-        add_opaque(entries, scope, rules, *service, port);
+  void run() {
+    if (egress_.has_port()) {
+      const model::SidecarPort& spec = *egress_.spec->port;
+      const Port port{spec.number, parse_protocol(spec.protocol), spec.name, 0, ""};
+      if (!can_bind(scope_, binding_.own_listener, binding_.address, port.number, port.protocol)) return;
+      for (const Service* service : egress_.services) add(*service, port, binding_);
+      return;
     }
+    for (auto& [key, entry] : entries_) entry.locked = true;
+    for (const Service* service : egress_.services)
+      for (const Port& port : service->ports) {
+        if (!can_bind(scope_, binding_.own_listener, binding_.address, port.number, port.protocol)) continue;
+        if (!add_headless(*service, port)) add(*service, port, binding_);
+      }
+  }
+
+ private:
+  void add(const Service& service, const Port& port, const Binding& binding) {
+    if (service.resolution == Resolution::kAlias || service.resolution == Resolution::kDynamicDns) return;
+    if (is_http(port.protocol)) add_http(port, binding);
+    else if (port.protocol != Protocol::kUdp) add_opaque(service, port, binding);
+  }
+
+  std::string table_of(const Port& port, const std::string& address, const Service& service) const {
+    if (port.number == 0) return address;
+    const bool of_service = port.protocol == Protocol::kUnsupported && address != addresses_.any;
+    return (of_service ? service.host + ":" : std::string()) + std::to_string(port.number);
+  }
+
+  void add_http(const Port& port, Binding binding) {
+    if (binding.address.empty()) {
+      binding.address = addresses_.any;
+      binding.more = addresses_.more_any;
+    }
+    const bool bind_any = binding.address == addresses_.any;
+    const bool is_proxy = port.protocol == Protocol::kHttpProxy;
+    const auto [it, is_new] = entries_.try_emplace({binding.address, port.number});
+    Entry& entry = it->second;
+    if (entry.locked) return;
+    if (!is_new && !is_proxy && (!is_tcp(entry.protocol) || !can_share(entry.protocol, port.protocol))) return;
+    Chain chain = http_chain(port.number == 0 ? binding.address : std::to_string(port.number), bind_any && !is_proxy);
+    chain.http_protocol = port.protocol;
+    if (!is_new && !is_proxy) {
+      merge(entry, {std::move(chain)});
+      entry.protocol = Protocol::kUnsupported;
+      return;
+    }
+    entry = {bind_any && !is_proxy ? Protocol::kUnsupported : port.protocol, {std::move(chain)}, std::move(binding), false};
+  }
+
+  void add_opaque(const Service& service, const Port& port, Binding binding) {
+    std::vector<std::string> subnets;
+    if (binding.address.empty()) {
+      const std::vector<std::string> usable = usable_addresses(service, addresses_);
+      binding.address = usable.empty() ? service.listen_address() : usable.front();
+      if (binding.address.find('/') != std::string::npos) {
+        subnets = service.addresses;
+        binding.address = addresses_.any;
+        binding.more = addresses_.more_any;
+      } else if (binding.address == kAnyV4 && !service.kubernetes) {
+        binding.address = addresses_.any;
+        binding.more = addresses_.more_any;
+      } else if (usable.size() > 1) {
+        binding.more.assign(usable.begin() + 1, usable.end());
+      }
+    }
+    const bool sniffed = port.protocol == Protocol::kUnsupported;
+    const auto [it, is_new] = entries_.try_emplace({binding.address, port.number});
+    Entry& entry = it->second;
+    if (entry.locked) return;
+    if (!is_new) {
+      if (sniffed && !is_tcp(entry.protocol) && !is_http(entry.protocol)) return;
+      if (!can_share(entry.protocol, port.protocol)) return;
+    }
+    std::vector<Chain> chains = opaque_chains(scope_, rules_, service, port, subnets, binding.address == addresses_.any);
+    if (sniffed) {
+      chains.push_back(http_chain(table_of(port, binding.address, service), true));
+    }
+    if (is_new || (sniffed && is_http(entry.protocol))) {  // what is not known takes the place of HTTP
+      entry = {port.protocol, std::move(chains), std::move(binding), false};
+      return;
+    }
+    merge(entry, std::move(chains));
+    if (sniffed || is_http(entry.protocol)) entry.protocol = Protocol::kUnsupported;
+  }
+
+  // A headless service's opaque ports have a listener for each of its pods.
+  bool add_headless(const Service& service, const Port& port) {
+    if (!binding_.address.empty() || service.resolution != Resolution::kPassthrough || !service.addresses.empty()) return false;
+    if (!is_tcp(port.protocol) && port.protocol != Protocol::kUnsupported) return false;
+    const auto& endpoints = service.endpoints[service.port_index(port)];
+    if (!service.kubernetes && endpoints.empty() && !service.selects_workloads) return false;
+    const auto& own = scope_.view.addresses;
+    for (const Endpoint& endpoint : endpoints) {
+      if (!is_ip(endpoint.address) || (!own.empty() && own.front() == endpoint.address)) continue;
+      add(service, port, {endpoint.address, {}, binding_.own_listener});
+    }
+    return true;
+  }
+
+  const Scope& scope_;
+  const EgressListener& egress_;
+  Entries& entries_;
+  const OpaqueRules rules_;
+  const ProxyAddresses addresses_;
+  Binding binding_;
+};
+
+Entries gather(const Scope& scope) {
+  Entries entries;
+  for (const EgressListener& egress : scope.sidecar->egress()) Gatherer(scope, egress, entries).run();
   return entries;
 }
 
@@ -146,8 +219,12 @@ void fill_chain(listener_v3::FilterChain& out, const Scope& scope, const Chain& 
   set_duration(*out.mutable_transport_socket_connect_timeout(), kHandshakeMax);
   if (chain.config != nullptr) set_config(*out.mutable_metadata(), *chain.config);
   if (!chain.route_table.empty()) {
-    fill_http_filter(*out.add_filters(), scope,
-                     {chain.route_table, "outbound_" + listener + ";", false, chain.forward_proxy});
+    HttpFilterSettings settings;
+    settings.route_table = chain.route_table;
+    settings.stat_prefix = "outbound_" + listener + ";";
+    settings.forward_proxy = chain.forward_proxy;
+    settings.protocol = chain.http_protocol;
+    fill_http_filter(*out.add_filters(), scope, settings);
     return;
   }
   if (chain.mongo)
@@ -158,7 +235,7 @@ void fill_chain(listener_v3::FilterChain& out, const Scope& scope, const Chain& 
 
 TcpFilterSettings to_unknown(const Scope& scope) {
   TcpFilterSettings out;
-  out.destinations = {{scope.mesh.config.allow_any_outbound ? "PassthroughCluster" : "BlackHoleCluster", 0}};
+  out.destinations = {{scope.sidecar->cluster_for_unknown(), 0}};
   return out;
 }
 
@@ -170,6 +247,10 @@ void add_fallback(listener_v3::Listener& out, const Scope& scope) {
 }
 
 void set_address(core_v3::Address& out, const std::string& address, std::uint32_t port) {
+  if (address.starts_with(kSocket)) {
+    out.mutable_pipe()->set_path(address.substr(kSocket.size()));
+    return;
+  }
   out.mutable_socket_address()->set_address(address);
   out.mutable_socket_address()->set_port_value(port);
 }
@@ -212,13 +293,17 @@ void add_chains(listener_v3::Listener& out, const Scope& scope, const std::vecto
   if (!has_default) add_fallback(out, scope);
 }
 
-listener_v3::Listener outbound(const Scope& scope, const std::string& address, std::uint32_t port, const Entry& entry) {
+listener_v3::Listener outbound(const Scope& scope, std::uint32_t port, const Entry& entry) {
   listener_v3::Listener out;
-  out.set_name(address + "_" + std::to_string(port));
-  set_address(*out.mutable_address(), address, port);
+  const Binding& binding = entry.binding;
+  out.set_name(binding.address + "_" + std::to_string(port));
+  set_address(*out.mutable_address(), binding.address, port);
+  for (const std::string& more : binding.more) set_address(*out.add_additional_addresses()->mutable_address(), more, port);
   out.set_traffic_direction(core_v3::OUTBOUND);
   out.set_continue_on_listener_filters_timeout(true);
-  out.mutable_bind_to_port()->set_value(false);
+  if (has_setting(scope.view, "OUTBOUND_LISTENER_EXACT_BALANCE")) out.mutable_connection_balance_config()->mutable_exact_balance();
+  if (binding.own_listener) out.mutable_max_connections_to_accept_per_socket_event()->set_value(1);
+  else out.mutable_bind_to_port()->set_value(false);
   add_inspectors(out, entry.chains);
   add_chains(out, scope, entry.chains);
   return out;
@@ -227,7 +312,8 @@ listener_v3::Listener outbound(const Scope& scope, const std::string& address, s
 listener_v3::Listener capture(const Scope& scope) {
   listener_v3::Listener out;
   out.set_name("virtualOutbound");
-  set_address(*out.mutable_address(), kAnyAddress, kCapturePort);
+  set_address(*out.mutable_address(), proxy_addresses(scope.view).any, scope.mesh.config.proxy_listen_port);
+  if (scope.view.interception == View::Interception::kTproxy) out.mutable_transparent()->set_value(true);
   out.set_traffic_direction(core_v3::OUTBOUND);
   out.mutable_use_original_dst()->set_value(true);
   out.mutable_max_connections_to_accept_per_socket_event()->set_value(1);
@@ -235,7 +321,7 @@ listener_v3::Listener capture(const Scope& scope) {
   // A connection to the capture port itself would go round and round.
   auto& loop = *out.add_filter_chains();
   loop.set_name("virtualOutbound-blackhole");
-  loop.mutable_filter_chain_match()->mutable_destination_port()->set_value(kCapturePort);
+  loop.mutable_filter_chain_match()->mutable_destination_port()->set_value(scope.mesh.config.proxy_listen_port);
   TcpFilterSettings nowhere;
   nowhere.destinations = {{"BlackHoleCluster", 0}};
   nowhere.access_log = false;
@@ -246,32 +332,38 @@ listener_v3::Listener capture(const Scope& scope) {
   return out;
 }
 
+// The node may say it for itself.
+std::uint32_t http_proxy_port(const Scope& scope) {
+  const std::uint32_t own = number_setting(scope.view, "HTTP_PROXY_PORT");
+  return own != 0 ? own : scope.options.http_proxy_port;
+}
+
 listener_v3::Listener http_proxy(const Scope& scope) {
-  listener_v3::Listener out;
-  constexpr const char* kLoopback = "127.0.0.1";
-  const std::uint32_t port = scope.options.http_proxy_port;
-  out.set_name(kLoopback + std::string("_") + std::to_string(port));
-  set_address(*out.mutable_address(), kLoopback, port);
-  out.set_traffic_direction(core_v3::OUTBOUND);
-  out.set_continue_on_listener_filters_timeout(true);
-  out.mutable_max_connections_to_accept_per_socket_event()->set_value(1);
-  Chain chain = http_chain("http_proxy", false);
-  chain.forward_proxy = true;
-  add_inspectors(out, {chain});
-  add_chains(out, scope, {chain});
-  return out;
+  const ProxyAddresses addresses = proxy_addresses(scope.view);
+  Entry entry;
+  entry.binding = {addresses.loopback, addresses.more_loopback, true};
+  entry.chains = {http_chain(kHttpProxyTable, false)};
+  entry.chains.front().forward_proxy = true;
+  return outbound(scope, http_proxy_port(scope), entry);
 }
 
 }  // namespace
 
-void add_sidecar_listeners(const Scope& scope, const std::vector<VisibleVirtualService>& virtual_services,
-                           xds::Resources& out) {
+std::set<std::string> add_sidecar_listeners(const Scope& scope, xds::Resources& out) {
+  std::set<std::string> tables;
   const auto add = [&](const listener_v3::Listener& listener) {
     out.listeners.insert_or_assign(listener.name(), xds::make_resource(listener.name(), listener));
   };
-  for (const auto& [key, entry] : gather(scope, virtual_services)) add(outbound(scope, key.first, key.second, entry));
-  add(capture(scope));
-  if (scope.options.http_proxy_port != 0) add(http_proxy(scope));
+  for (const auto& [key, entry] : gather(scope)) {
+    add(outbound(scope, key.second, entry));
+    for (const Chain& chain : entry.chains)
+      if (!chain.route_table.empty()) tables.insert(chain.route_table);
+  }
+  if (scope.view.interception != View::Interception::kNone) add(capture(scope));
+  if (http_proxy_port(scope) == 0) return tables;
+  add(http_proxy(scope));
+  tables.insert(kHttpProxyTable);
+  return tables;
 }
 
 }  // namespace lateen::translate

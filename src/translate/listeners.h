@@ -2,15 +2,15 @@
 // takes captured connections that nobody else does, and one for HTTP proxy clients.
 #pragma once
 
-#include <vector>
+#include <set>
+#include <string>
 
 #include "translate/scope.h"
-#include "translate/virtual_services.h"
 #include "xds/resources.h"
 
 namespace lateen::translate {
 
-void add_sidecar_listeners(const Scope& scope, const std::vector<VisibleVirtualService>& virtual_services,
-                           xds::Resources& out);
+// Returns the route tables that they ask for.
+std::set<std::string> add_sidecar_listeners(const Scope& scope, xds::Resources& out);
 
 }  // namespace lateen::translate

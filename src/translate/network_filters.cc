@@ -2,6 +2,7 @@
 
 #include <envoy/config/accesslog/v3/accesslog.pb.h>
 #include <envoy/config/listener/v3/listener.pb.h>
+#include <envoy/config/route/v3/route.pb.h>
 #include <envoy/extensions/access_loggers/file/v3/file.pb.h>
 #include <envoy/extensions/filters/http/cors/v3/cors.pb.h>
 #include <envoy/extensions/filters/http/fault/v3/fault.pb.h>
@@ -14,6 +15,7 @@
 
 #include <initializer_list>
 
+#include "translate/node_settings.h"
 #include "translate/shapes.h"
 #include "xds/messages.h"
 
@@ -51,7 +53,12 @@ void add_filter(hcm_v3::HttpConnectionManager& out, const char* name, const Conf
   xds::pack(config, *filter.mutable_typed_config());
 }
 
-void add_http_filters(hcm_v3::HttpConnectionManager& out) {
+void add_http_filters(hcm_v3::HttpConnectionManager& out, Protocol protocol) {
+  if (protocol == Protocol::kGrpcWeb) {
+    auto& filter = *out.add_http_filters();
+    filter.set_name("envoy.filters.http.grpc_web");
+    pack_json("envoy.extensions.filters.http.grpc_web.v3.GrpcWeb", "{}", *filter.mutable_typed_config());
+  }
   envoy::extensions::filters::http::grpc_stats::v3::FilterConfig grpc_stats;
   grpc_stats.set_emit_filter_state(true);
   grpc_stats.mutable_stats_for_all_methods()->set_value(false);
@@ -148,18 +155,59 @@ void fill_gateway_edge(hcm_v3::HttpConnectionManager& out) {
   out.mutable_http_protocol_options();
 }
 
+// Without a limit in time: what the client's proxy sets holds. Requests that never reached the workload are tried again,
+// but not gRPC's, whose streams would suffer.
+void fill_inbound_route(envoy::config::route::v3::RouteConfiguration& out, const InboundRoute& inbound, Protocol protocol) {
+  constexpr std::uint32_t kRetries = 2;
+  out.set_name(inbound.cluster);
+  out.mutable_validate_clusters()->set_value(false);
+  auto& host = *out.add_virtual_hosts();
+  host.set_name("inbound|http|" + std::to_string(inbound.port));
+  host.add_domains("*");
+  auto& route = *host.add_routes();
+  route.set_name("default");
+  route.mutable_match()->set_prefix("/");
+  route.mutable_decorator()->set_operation(inbound.operation);
+  auto& action = *route.mutable_route();
+  action.set_cluster(inbound.cluster);
+  action.mutable_timeout();
+  action.mutable_max_stream_duration()->mutable_max_stream_duration();
+  action.mutable_max_stream_duration()->mutable_grpc_timeout_header_max();
+  if (protocol == Protocol::kGrpc || protocol == Protocol::kGrpcWeb) return;
+  action.mutable_retry_policy()->set_retry_on("reset-before-request");
+  action.mutable_retry_policy()->mutable_num_retries()->set_value(kRetries);
+}
+
+void fill_inbound_edge(hcm_v3::HttpConnectionManager& out, const InboundRoute& inbound, Protocol protocol) {
+  fill_inbound_route(*out.mutable_route_config(), inbound, protocol);
+  out.set_forward_client_cert_details(hcm_v3::HttpConnectionManager::APPEND_FORWARD);
+  auto& details = *out.mutable_set_current_client_cert_details();
+  details.mutable_subject()->set_value(true);
+  details.set_dns(true);
+  details.set_uri(true);
+  out.set_server_name("istio-envoy");
+  if (is_http2(protocol)) out.mutable_http2_protocol_options();
+}
+
 }  // namespace
 
 void fill_http_filter(listener_v3::Filter& out, const Scope& scope, const HttpFilterSettings& settings) {
   hcm_v3::HttpConnectionManager manager;
   manager.set_stat_prefix(settings.stat_prefix);
-  manager.mutable_rds()->set_route_config_name(settings.route_table);
-  set_ads(*manager.mutable_rds()->mutable_config_source());
-  add_http_filters(manager);
+  if (settings.inbound) {
+    fill_inbound_edge(manager, *settings.inbound, settings.protocol);
+  } else {
+    manager.mutable_rds()->set_route_config_name(settings.route_table);
+    set_ads(*manager.mutable_rds()->mutable_config_source());
+  }
+  add_http_filters(manager, settings.protocol);
   fill_tracing(*manager.mutable_tracing(), scope);
   fill_path_normalization(manager, scope.mesh.config.path_normalization);
   manager.mutable_stream_idle_timeout();
   fill_connection_settings(manager, scope.mesh.config.connection_settings);
+  const auto idle = duration_setting(scope.view, "IDLE_TIMEOUT");
+  if (idle && !manager.common_http_protocol_options().has_idle_timeout())
+    set_duration(*manager.mutable_common_http_protocol_options()->mutable_idle_timeout(), *idle);
   manager.set_proxy_100_continue(true);
   manager.add_upgrade_configs()->set_upgrade_type("websocket");
   envoy::extensions::request_id::uuid::v3::UuidRequestIdConfig request_id;
@@ -167,6 +215,8 @@ void fill_http_filter(listener_v3::Filter& out, const Scope& scope, const HttpFi
   xds::pack(request_id, *manager.mutable_request_id_extension()->mutable_typed_config());
   if (settings.gateway) fill_gateway_edge(manager);
   else manager.mutable_use_remote_address()->set_value(false);
+  if (has_setting(scope.view, "HTTP10"))
+    manager.mutable_http_protocol_options()->set_accept_http_10(true);
   if (settings.forward_proxy) manager.mutable_http_protocol_options()->mutable_allow_absolute_url()->set_value(true);
   if (scope.options.access_log) fill_access_log(*manager.add_access_log());
   out.set_name("envoy.filters.network.http_connection_manager");
@@ -185,10 +235,17 @@ void fill_tcp_filter(listener_v3::Filter& out, const Scope& scope, const TcpFilt
     }
   }
   proxy.set_stat_prefix(settings.stat_prefix.empty() ? settings.destinations.front().cluster : settings.stat_prefix);
-  if (settings.idle_timeout) set_duration(*proxy.mutable_idle_timeout(), *settings.idle_timeout);
+  const auto idle_timeout = settings.idle_timeout ? settings.idle_timeout : duration_setting(scope.view, "IDLE_TIMEOUT");
+  if (idle_timeout && settings.access_log) set_duration(*proxy.mutable_idle_timeout(), *idle_timeout);
   if (settings.connection_duration_max)
     set_duration(*proxy.mutable_max_downstream_connection_duration(), *settings.connection_duration_max);
   if (settings.hash_source_ip) proxy.add_hash_policy()->mutable_source_ip();
+  if (settings.tunnel) {
+    const std::string& host = settings.tunnel->target_host;
+    const bool is_v6 = host.find(':') != std::string::npos;
+    proxy.mutable_tunneling_config()->set_hostname((is_v6 ? "[" + host + "]" : host) + ":" + std::to_string(settings.tunnel->target_port));
+    proxy.mutable_tunneling_config()->set_use_post(settings.tunnel->protocol == "POST");
+  }
   if (scope.options.access_log && settings.access_log) fill_access_log(*proxy.add_access_log());
   out.set_name("envoy.filters.network.tcp_proxy");
   xds::pack(proxy, *out.mutable_typed_config());

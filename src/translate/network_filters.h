@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,11 +22,20 @@ class AccessLog;
 
 namespace lateen::translate {
 
+// The one route of an inbound port: everything to the workload.
+struct InboundRoute {
+  std::string cluster;
+  std::string operation;               // "reviews.default.svc.cluster.local:9080/*", for traces
+  std::uint32_t port = 0;
+};
+
 struct HttpFilterSettings {
-  std::string route_table;
+  std::string route_table;             // asked for by name; unused with `inbound`
   std::string stat_prefix;             // "outbound_0.0.0.0_9080;"
   bool gateway = false;                // faces clients outside the mesh
   bool forward_proxy = false;          // takes absolute-form requests
+  Protocol protocol = Protocol::kUnsupported;
+  std::optional<InboundRoute> inbound;
 };
 void fill_http_filter(envoy::config::listener::v3::Filter& out, const Scope& scope, const HttpFilterSettings& settings);
 
@@ -39,6 +49,7 @@ struct TcpFilterSettings {
   std::optional<Duration> idle_timeout, connection_duration_max;
   bool hash_source_ip = false;
   bool access_log = true;
+  std::optional<model::TunnelSettings> tunnel; // through the destination, by CONNECT or POST
 };
 void fill_tcp_filter(envoy::config::listener::v3::Filter& out, const Scope& scope, const TcpFilterSettings& settings);
 void fill_mongo_filter(envoy::config::listener::v3::Filter& out, const std::string& stat_prefix);

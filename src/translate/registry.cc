@@ -1,6 +1,7 @@
 #include "translate/registry.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "translate/names.h"
@@ -17,9 +18,26 @@ bool goes_before(const Service& one, const Service& other, std::string_view clie
   return model::older(*one.object, *other.object);
 }
 
+// Age, then name, then namespace: istiod's order of services.
+bool goes_first(const Service& one, const Service& other) {
+  const WallTime a = one.object->meta.created.value_or(WallTime::max());
+  const WallTime b = other.object->meta.created.value_or(WallTime::max());
+  if (a != b) return a < b;
+  return std::tie(one.name, one.namespace_) < std::tie(other.name, other.namespace_);
+}
+
 std::string locality_of_node(const Options& options, const std::string& node) {
   const auto it = options.node_localities.find(node);
   return it == options.node_localities.end() ? std::string() : it->second;
+}
+
+// A pod may say where it is: "region.zone.subzone".
+std::string locality_of_label(const Labels& labels) {
+  const auto it = labels.find("istio-locality");
+  if (it == labels.end()) return {};
+  std::string out = it->second;
+  if (out.find('/') == std::string::npos) std::replace(out.begin(), out.end(), '.', '/');
+  return out;
 }
 
 std::string label_key(std::string_view namespace_, std::string_view key, std::string_view value) {
@@ -37,7 +55,8 @@ Workload workload_of_pod(const model::Object& object, const model::Pod& pod, con
   out.address = pod.ip;
   out.name = object.meta.name;
   out.namespace_ = object.meta.namespace_;
-  out.locality = locality_of_node(options, pod.node_name);
+  out.locality = locality_of_label(object.meta.labels);
+  if (out.locality.empty()) out.locality = locality_of_node(options, pod.node_name);
   out.account = pod.service_account;
   for (const auto& port : pod.ports)
     if (!port.name.empty()) out.ports.emplace(port.name, port.port);
@@ -100,6 +119,13 @@ const Workload* Workloads::pod_at(std::string_view address) const {
   return it == by_address_.end() ? nullptr : &all_[it->second];
 }
 
+const Workload* Workloads::entry_at(std::string_view namespace_, std::string_view address) const {
+  const auto it = std::find_if(all_.begin(), all_.end(), [&](const Workload& workload) {
+    return !workload.pod && workload.namespace_ == namespace_ && workload.address == address;
+  });
+  return it == all_.end() ? nullptr : &*it;
+}
+
 std::vector<const Workload*> Workloads::select(std::string_view namespace_, const Labels& selector) const {
   // Only those with the rarest of the labels are looked at.
   const std::vector<std::size_t>* fewest = nullptr;
@@ -139,13 +165,36 @@ void allocate_addresses(std::vector<Service>& services) {
   }
 }
 
-Registry::Registry(const model::Mesh& mesh, const Options& options) {
-  const Workloads workloads(mesh, options);
-  services_ = kubernetes_services(mesh, workloads, options);
-  std::vector<Service> entries = service_entries(mesh, workloads);
+Registry::Registry(const model::Mesh& mesh, const Options& options)
+    : workloads_(std::make_unique<const Workloads>(mesh, options)) {
+  services_ = kubernetes_services(mesh, *workloads_, options);
+  std::vector<Service> entries = service_entries(mesh, *workloads_);
   std::move(entries.begin(), entries.end(), std::back_inserter(services_));
   if (options.allocate_addresses) allocate_addresses(services_);
+  for (const Service& service : services_) by_host_[service.host].push_back(&service);
+  link_aliases();
 }
+
+void Registry::link_aliases() {
+  constexpr int kStepsMax = 10;  // of aliases for aliases
+  std::map<std::string_view, Service*> kubernetes;
+  for (Service& service : services_)
+    if (service.kubernetes) kubernetes.emplace(service.host, &service);
+  for (const Service& alias : services_) {
+    if (alias.resolution != Resolution::kAlias) continue;
+    const Service* at = &alias;
+    for (int step = 0; step < kStepsMax; ++step) {
+      const auto it = kubernetes.find(at->external_name);
+      if (it == kubernetes.end()) break;
+      at = it->second;
+      if (at->resolution == Resolution::kAlias) continue;
+      it->second->aliases.push_back(alias.host);
+      break;
+    }
+  }
+}
+
+Registry::~Registry() = default;
 
 std::map<std::string, const Service*, std::less<>> Registry::visible(std::string_view client_namespace) const {
   std::map<std::string, const Service*, std::less<>> out;
@@ -155,6 +204,35 @@ std::map<std::string, const Service*, std::less<>> Registry::visible(std::string
     if (!is_new && goes_before(service, *it->second, client_namespace)) it->second = &service;
   }
   return out;
+}
+
+std::vector<const Service*> Registry::exported_to(std::string_view client_namespace) const {
+  const auto is_public = [](const Service& service) {
+    const auto& to = service.export_to;
+    return to.empty() || std::find(to.begin(), to.end(), "*") != to.end();
+  };
+  std::vector<const Service*> out;
+  for (const Service& service : services_)
+    if (exported(service.export_to, service.namespace_, client_namespace)) out.push_back(&service);
+  std::stable_sort(out.begin(), out.end(), [&](const Service* a, const Service* b) {
+    if (is_public(*a) != is_public(*b)) return is_public(*b);
+    return goes_first(*a, *b);
+  });
+  return out;
+}
+
+const Service* Registry::best(std::string_view host, std::string_view client_namespace) const {
+  const auto it = by_host_.find(host);
+  if (it == by_host_.end()) return nullptr;
+  const Service* found = nullptr;
+  for (const Service* service : it->second) {
+    if (service->namespace_ == client_namespace) return service;
+    if (!exported(service->export_to, service->namespace_, client_namespace)) continue;
+    const bool better = found == nullptr || (service->kubernetes && !found->kubernetes) ||
+                        (service->kubernetes == found->kubernetes && goes_first(*service, *found));
+    if (better) found = service;
+  }
+  return found;
 }
 
 std::vector<ServiceAddress> service_addresses(const model::Mesh& mesh, std::string_view client_namespace,

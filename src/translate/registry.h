@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -18,7 +19,7 @@ namespace lateen::translate {
 
 using Labels = std::map<std::string, std::string>;
 
-enum class Health : std::uint8_t { kUnknown, kHealthy };
+enum class Health : std::uint8_t { kUnknown, kHealthy, kUnhealthy };
 
 struct Endpoint {
   std::string address;          // IP, name (DNS resolutions), or "unix:///path"
@@ -55,6 +56,7 @@ struct Service {
   bool external = false;        // ServiceEntry MESH_EXTERNAL
   bool selects_workloads = false;
   std::string external_name;    // Kubernetes ExternalName: the alias's target
+  std::vector<std::string> aliases;              // hosts of ExternalName services that mean this one
   std::vector<std::string> export_to;
   std::vector<std::string> subject_names;        // ServiceEntry subjectAltNames
 
@@ -64,18 +66,42 @@ struct Service {
   std::string listen_address() const;
 };
 
+// A port of a service that a workload serves itself.
+struct ServiceTarget {
+  const Service* service = nullptr;
+  const Port* port = nullptr;
+  std::uint32_t target = 0;     // on which the workload listens
+};
+
+class Workloads;
+struct Workload;
+
 // Of one mesh; keeps pointers into it, so the mesh must outlive it.
 class Registry {
  public:
   Registry(const model::Mesh& mesh, const Options& options);
+  ~Registry();
 
   const std::vector<Service>& all() const { return services_; }
   // By host, those that can be seen from `client_namespace`. Where several have one host, Kubernetes goes before
   // ServiceEntries, then the client's own namespace, then age.
   std::map<std::string, const Service*, std::less<>> visible(std::string_view client_namespace) const;
+  // All of them: those that are exported to few namespaces, then the others; older ones first.
+  std::vector<const Service*> exported_to(std::string_view client_namespace) const;
+  // The one that a rule of `client_namespace` means by `host`: its own, Kubernetes' of another namespace, or the oldest.
+  const Service* best(std::string_view host, std::string_view client_namespace) const;
+
+  // The pod that the view is, by its name. Null: none.
+  const Workload* find_workload(const View& view) const;
+  // What the view's workload serves; by age of the services.
+  std::vector<ServiceTarget> targets(const View& view) const;
 
  private:
+  void link_aliases();
+
+  std::unique_ptr<const Workloads> workloads_;
   std::vector<Service> services_;
+  std::map<std::string, std::vector<const Service*>, std::less<>> by_host_;
 };
 
 // What the parts of Registry share while it is made.
@@ -95,6 +121,8 @@ class Workloads {
 
   const Workload* pod(std::string_view namespace_, std::string_view name) const;
   const Workload* pod_at(std::string_view address) const;
+  // The first WorkloadEntry of the namespace with the address.
+  const Workload* entry_at(std::string_view namespace_, std::string_view address) const;
   // In the order of the mesh. An empty selector selects nothing.
   std::vector<const Workload*> select(std::string_view namespace_, const Labels& selector) const;
 

@@ -31,7 +31,7 @@ Endpoint slice_endpoint(const model::EndpointSlice::Endpoint& from, const Servic
   static const auto kNoLabels = std::make_shared<const Labels>();
   Endpoint out;
   out.address = from.addresses.empty() ? std::string() : from.addresses.front();
-  out.health = Health::kHealthy;
+  out.health = from.ready ? Health::kHealthy : Health::kUnhealthy;
   out.namespace_ = service.namespace_;
   out.labels = kNoLabels;
   out.locality = slice_locality(from, options);
@@ -50,7 +50,10 @@ Endpoint slice_endpoint(const model::EndpointSlice::Endpoint& from, const Servic
 // A slice's port serves the service port of the same name; an unnamed one serves an unnamed.
 void add_slice(const model::EndpointSlice& slice, Service& service, const Workloads& workloads, const Options& options) {
   for (const model::EndpointSlice::Endpoint& from : slice.endpoints) {
-    if (!from.ready || from.addresses.empty()) continue;
+    if (from.addresses.empty() || (!from.ready && options.compat != Compat::kIstio)) continue;
+    // istiod waits for a pod that it does not know yet.
+    const bool unknown_pod = !from.target_pod.empty() && workloads.pod(service.namespace_, from.target_pod) == nullptr;
+    if (unknown_pod && options.compat == Compat::kIstio) continue;
     Endpoint endpoint = slice_endpoint(from, service, workloads, options);
     for (const Port& port : service.ports) {
       const auto it = std::find_if(slice.ports.begin(), slice.ports.end(),
@@ -101,8 +104,9 @@ void add_endpoints(const Slices& slices, const model::Service& spec, Service& se
   if (has_slices)
     for (const model::EndpointSlice* slice : it->second) add_slice(*slice, service, workloads, options);
   // Kubernetes makes slices of Pods, never of WorkloadEntries; where nobody made any, the Pods are taken themselves.
+  const bool takes_pods = !has_slices && options.compat != Compat::kIstio;
   for (const Workload* workload : workloads.select(service.namespace_, spec.selector))
-    if (!workload->pod || !has_slices) add_selected(*workload, service);
+    if (!workload->pod || takes_pods) add_selected(*workload, service);
 }
 
 Service service_of(const model::Object& object, const model::Service& spec, const std::string& domain) {
@@ -122,6 +126,8 @@ Service service_of(const model::Object& object, const model::Service& spec, cons
     out.resolution = Resolution::kPassthrough;
   } else if (!spec.cluster_ip.empty()) {
     out.addresses.push_back(spec.cluster_ip);
+    for (const std::string& address : spec.cluster_ips)
+      if (address != spec.cluster_ip) out.addresses.push_back(address);
   }
   if (const auto it = object.meta.annotations.find(std::string(kExportToAnnotation));
       it != object.meta.annotations.end())

@@ -13,6 +13,7 @@
 namespace lateen::translate {
 
 class DestinationRules;
+class SidecarScope;
 
 using ServicesByHost = std::map<std::string, const Service*, std::less<>>;
 
@@ -23,6 +24,7 @@ struct Scope {
   const Options& options;
   const ServicesByHost& services;   // visible to the view
   const DestinationRules& rules;
+  const SidecarScope* sidecar = nullptr;   // null: the view is a gateway
 
   const Service* find_service(std::string_view host) const {
     const auto it = services.find(host);

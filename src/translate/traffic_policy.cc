@@ -3,9 +3,11 @@
 #include <envoy/config/cluster/v3/cluster.pb.h>
 #include <envoy/config/route/v3/route_components.pb.h>
 #include <envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h>
+#include <google/protobuf/unknown_field_set.h>
 
 #include <limits>
 
+#include "translate/locality.h"
 #include "translate/shapes.h"
 
 namespace lateen::translate {
@@ -43,6 +45,13 @@ void set_retry_budget(cluster_v3::CircuitBreakers::Thresholds& out, const model:
   out.mutable_retry_budget()->mutable_budget_percent()->set_value(budget.percent.value_or(kPercent));
   out.mutable_retry_budget()->mutable_min_retry_concurrency()->set_value(
       budget.min_retry_concurrency > 0 ? budget.min_retry_concurrency : kConcurrency);
+  if (!budget.budget_interval) return;
+  // A field that is younger than the messages which are compiled in.
+  constexpr int kBudgetInterval = 3;
+  google::protobuf::Duration interval;
+  set_duration(interval, *budget.budget_interval);
+  auto& message = *out.mutable_retry_budget();
+  message.GetReflection()->MutableUnknownFields(&message)->AddLengthDelimited(kBudgetInterval, interval.SerializeAsString());
 }
 
 void set_keepalive(cluster_v3::Cluster& out, const model::TcpKeepaliveSettings& keepalive) {
@@ -76,18 +85,27 @@ void set_connection_options(HttpOptions& out, const model::ConnectionPool& pool)
   if (wanted.timeout) set_duration(*http2.mutable_connection_keepalive()->mutable_timeout(), *wanted.timeout);
 }
 
+void use_downstream_protocol(HttpOptions& out) {
+  out.mutable_use_downstream_protocol_config()->mutable_http_protocol_options();
+  out.mutable_use_downstream_protocol_config()->mutable_http2_protocol_options();
+}
+
+// The port's protocol, and upgrades to HTTP/2 where it leaves the choice.
 void set_upstream_protocol(HttpOptions& out, const PolicyInput& input) {
-  const auto* http = input.blocks.connection_pool && input.blocks.connection_pool->http
-                         ? &*input.blocks.connection_pool->http : nullptr;
-  const bool client_protocol = http != nullptr && http->use_client_protocol;
-  const bool upgrade =
-      http != nullptr && http->h2_upgrade_policy == model::ConnectionPoolHttp::H2Upgrade::kUpgrade && !client_protocol;
-  if (client_protocol || (input.protocol == Protocol::kUnsupported && !upgrade)) {
-    out.mutable_use_downstream_protocol_config()->mutable_http_protocol_options();
-    out.mutable_use_downstream_protocol_config()->mutable_http2_protocol_options();
-  } else if (upgrade || is_http2(input.protocol)) {
+  using Upgrade = model::ConnectionPoolHttp::H2Upgrade;
+  if (is_http2(input.protocol)) {
     out.mutable_explicit_http_config()->mutable_http2_protocol_options();
+    return;
   }
+  if (input.protocol == Protocol::kUnsupported && input.sidecar) return use_downstream_protocol(out);
+  if (!input.outbound) return;
+  const auto& pool = input.policy.connection_pool;
+  const auto* http = pool && pool->http ? &*pool->http : nullptr;
+  if (http != nullptr && http->use_client_protocol) return;
+  const Upgrade wanted = http == nullptr ? Upgrade::kDefault : http->h2_upgrade_policy;
+  const bool by_mesh = input.config.h2_upgrade && is_http(input.protocol);
+  if (wanted == Upgrade::kUpgrade || (wanted == Upgrade::kDefault && by_mesh))
+    out.mutable_explicit_http_config()->mutable_http2_protocol_options();
 }
 
 void set_consecutive(const std::optional<std::uint32_t>& count, google::protobuf::UInt32Value& threshold,
@@ -128,8 +146,6 @@ void apply_outlier(cluster_v3::Cluster& cluster, const model::OutlierDetection& 
   }
   // One bad host of few would never be ejected otherwise: the limit of maxEjectionPercent is strict.
   if (compat == Compat::kLateen) out.mutable_always_eject_one_host()->set_value(true);
-  if (from.min_health_percent >= 0)
-    cluster.mutable_common_lb_config()->mutable_healthy_panic_threshold()->set_value(from.min_health_percent);
 }
 
 template <class Config>
@@ -190,33 +206,43 @@ void apply_load_balancer(cluster_v3::Cluster& out, const model::LoadBalancer& fr
 
 }  // namespace
 
-void apply_no_limits(cluster_v3::Cluster& out) { set_unlimited(*out.mutable_circuit_breakers()->add_thresholds()); }
-
-void apply_policy(cluster_v3::Cluster& out, HttpOptions& http, const PolicyInput& input) {
-  const model::PolicyBlocks& blocks = input.blocks;
-  set_duration(*out.mutable_connect_timeout(), input.config.connect_timeout);
+void apply_limits(cluster_v3::Cluster& out, HttpOptions& http, const model::ConnectionPool* pool, const model::MeshConfig& config) {
+  set_duration(*out.mutable_connect_timeout(), config.connect_timeout);
   auto& thresholds = *out.mutable_circuit_breakers()->add_thresholds();
   set_unlimited(thresholds);
-  if (input.whole != nullptr && input.whole->retry_budget) set_retry_budget(thresholds, *input.whole->retry_budget);
+  if (config.tcp_keepalive) set_keepalive(out, *config.tcp_keepalive);
+  if (pool == nullptr) return;
+  set_limits(thresholds, *pool);
+  if (pool->tcp && pool->tcp->connect_timeout) set_duration(*out.mutable_connect_timeout(), *pool->tcp->connect_timeout);
+  if (pool->tcp && pool->tcp->tcp_keepalive) set_keepalive(out, *pool->tcp->tcp_keepalive);
+  set_connection_options(http, *pool);
+  if (pool->http && pool->http->use_client_protocol) use_downstream_protocol(http);
+}
+
+void apply_connection_policy(cluster_v3::Cluster& out, HttpOptions& http, const PolicyInput& input) {
+  const EffectivePolicy& policy = input.policy;
   set_upstream_protocol(http, input);
-  if (blocks.connection_pool) {
-    const model::ConnectionPool& pool = *blocks.connection_pool;
-    set_limits(thresholds, pool);
-    if (pool.tcp && pool.tcp->connect_timeout) set_duration(*out.mutable_connect_timeout(), *pool.tcp->connect_timeout);
-    if (pool.tcp && pool.tcp->tcp_keepalive) set_keepalive(out, *pool.tcp->tcp_keepalive);
-    set_connection_options(http, pool);
+  apply_limits(out, http, policy.connection_pool ? &*policy.connection_pool : nullptr, input.config);
+  if (policy.retry_budget) set_retry_budget(*out.mutable_circuit_breakers()->mutable_thresholds(0), *policy.retry_budget);
+}
+
+void apply_policy(cluster_v3::Cluster& out, HttpOptions& http, const PolicyInput& input) {
+  const EffectivePolicy& policy = input.policy;
+  apply_connection_policy(out, http, input);
+  const auto& outliers = policy.outlier_detection;
+  // A cluster that brings its own load balancer knows nothing of priorities and panic.
+  const bool balances = out.lb_policy() != cluster_v3::Cluster::CLUSTER_PROVIDED;
+  if (outliers) {
+    apply_outlier(out, *outliers, input.compat);
+    if (!outliers->http_error_codes.empty()) set_error_codes(http, outliers->http_error_codes);
+    if (balances) out.mutable_common_lb_config()->mutable_healthy_panic_threshold()->set_value(outliers->min_health_percent);
   }
-  if (blocks.outlier_detection) {
-    apply_outlier(out, *blocks.outlier_detection, input.compat);
-    if (!blocks.outlier_detection->http_error_codes.empty()) set_error_codes(http, blocks.outlier_detection->http_error_codes);
-  }
-  if (out.type() == cluster_v3::Cluster::ORIGINAL_DST) {
-    out.set_lb_policy(cluster_v3::Cluster::CLUSTER_PROVIDED);
-    out.mutable_common_lb_config()->mutable_healthy_panic_threshold();
-    return;
-  }
+  if (!balances) return;
   out.mutable_common_lb_config()->mutable_healthy_panic_threshold();
-  apply_load_balancer(out, blocks.load_balancer.value_or(model::LoadBalancer{}));
+  const model::LoadBalancer* balancer = policy.load_balancer ? &*policy.load_balancer : nullptr;
+  apply_locality(out, locality_choice(balancer, input.config), outliers.has_value());
+  if (out.type() == cluster_v3::Cluster::ORIGINAL_DST) out.set_lb_policy(cluster_v3::Cluster::CLUSTER_PROVIDED);
+  else apply_load_balancer(out, policy.load_balancer.value_or(model::LoadBalancer{}));
 }
 
 }  // namespace lateen::translate

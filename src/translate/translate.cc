@@ -1,15 +1,21 @@
 #include "translate/translate.h"
 
 #include <algorithm>
+#include <optional>
+#include <set>
 #include <tuple>
 
 #include "translate/clusters.h"
 #include "translate/destination_rules.h"
 #include "translate/envoy_filter.h"
 #include "translate/gateway.h"
+#include "translate/grpc.h"
+#include "translate/inbound.h"
 #include "translate/listeners.h"
 #include "translate/registry.h"
 #include "translate/scope.h"
+#include "translate/secrets.h"
+#include "translate/sidecar_scope.h"
 #include "translate/virtual_hosts.h"
 #include "translate/virtual_services.h"
 
@@ -28,24 +34,47 @@ void drop_repeated(std::vector<LeftOut>& left_out) {
                  left_out.end());
 }
 
+// What is known of the pod goes before what its node says of itself.
+View as_workload(const View& asked, const Registry& registry) {
+  View out = asked;
+  const Workload* workload = registry.find_workload(asked);
+  if (workload == nullptr) return out;
+  out.labels = *workload->labels;
+  if (out.locality.empty()) out.locality = workload->locality;
+  return out;
+}
+
 }  // namespace
 
-Translation translate(const model::Mesh& mesh, const View& view, const Options& options) {
+Translation translate(const model::Mesh& mesh, const View& asked, const Options& options) {
   Translation out;
   const Notes notes{out.provenance, out.left_out};
   const Registry registry(mesh, options);
-  const ServicesByHost services = registry.visible(view.namespace_);
+  const View view = options.inbound ? as_workload(asked, registry) : asked;
   const DestinationRules rules(mesh);
-  const Scope scope{mesh, view, options, services, rules};
   const std::vector<VisibleVirtualService> virtual_services = visible_virtual_services(mesh, view, notes);
+  std::optional<SidecarScope> sidecar;
+  if (view.kind == View::Kind::kSidecar) sidecar.emplace(mesh, view, registry, virtual_services);
+  const ServicesByHost services = sidecar ? sidecar->services() : registry.visible(view.namespace_);
+  const Scope scope{mesh, view, options, services, rules, sidecar ? &*sidecar : nullptr};
+  if (sidecar && view.generator == "grpc") {
+    add_grpc_listeners(scope, out.resources);
+    return out;
+  }
   add_clusters(scope, notes, out.resources);
-  if (view.kind == View::Kind::kSidecar) {
-    add_sidecar_routes(scope, virtual_services, notes, out.resources);
-    add_sidecar_listeners(scope, virtual_services, out.resources);
+  if (sidecar) {
+    const std::set<std::string> tables = add_sidecar_listeners(scope, out.resources);
+    add_sidecar_routes(scope, virtual_services, tables, notes, out.resources);
+    if (options.inbound) {
+      const std::vector<ServiceTarget> targets = registry.targets(view);
+      add_inbound_listeners(scope, targets, out.resources);
+      add_inbound_clusters(scope, targets, out.resources);
+    }
   } else {
     add_gateway(scope, virtual_services, notes, out.resources);
   }
   apply_envoy_filters(scope, notes, out.resources);
+  if (options.secrets) add_secrets(scope, out.resources);
   drop_repeated(out.left_out);
   return out;
 }

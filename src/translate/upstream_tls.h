@@ -20,9 +20,14 @@ struct TlsInput {
   std::string subset;                          // "" for the whole service
   const model::ClientTls* tls = nullptr;       // null: the rule says nothing
   const Scope& scope;
+  bool selected = false;                       // the rule selects its clients
+  bool passthrough = false;                    // the rule's load balancer is PASSTHROUGH
+  bool dynamic = false;                        // names are resolved request by request
 };
 
 void apply_upstream_tls(envoy::config::cluster::v3::Cluster& out,
                         envoy::extensions::upstreams::http::v3::HttpProtocolOptions& http, const TlsInput& input);
+// A header before everything else that tells the endpoint who the client is. After apply_upstream_tls().
+void apply_proxy_protocol(envoy::config::cluster::v3::Cluster& out, model::ProxyProtocolVersion version);
 
 }  // namespace lateen::translate

@@ -3,6 +3,9 @@
 #include <envoy/config/route/v3/route.pb.h>
 
 #include <algorithm>
+#include <charconv>
+#include <memory>
+#include <optional>
 #include <set>
 #include <unordered_set>
 #include <utility>
@@ -10,6 +13,7 @@
 #include "translate/names.h"
 #include "translate/routes.h"
 #include "translate/shapes.h"
+#include "translate/sidecar_scope.h"
 #include "xds/messages.h"
 
 namespace lateen::translate {
@@ -20,7 +24,7 @@ namespace route_v3 = envoy::config::route::v3;
 constexpr std::uint32_t kDirectResponseBytesMax = 1024 * 1024;
 constexpr std::uint32_t kAnyPort = 0;       // an HTTP proxy client may ask for any
 constexpr std::uint32_t kHttpPort = 80;
-constexpr const char* kHttpProxyTable = "http_proxy";
+constexpr std::string_view kSocket = "unix://";
 
 // Which VirtualServices are about a host, without asking each.
 class HostIndex {
@@ -161,7 +165,7 @@ class TableBuilder {
       add_host(group, host, std::move(domains), {});
     }
     for (const Service* service : group.services) {
-      Domains domains = service_domains(*service, scope_.view.namespace_, scope_.mesh.config.cluster_domain,
+      Domains domains = service_domains(*service, scope_.view, scope_.mesh.config.cluster_domain,
                                         port_ == kAnyPort ? group.port : 0);
       add_host(group, service->host, std::move(domains.all), domains.short_forms);
     }
@@ -227,7 +231,7 @@ class TableBuilder {
 // What takes requests for hosts that nobody has.
 route_v3::VirtualHost catch_all(const Scope& scope) {
   route_v3::VirtualHost out;
-  const char* name = scope.mesh.config.allow_any_outbound ? "allow_any" : "block_all";
+  const char* name = scope.sidecar->allows_any() ? "allow_any" : "block_all";
   out.set_name(name);
   out.add_domains("*");
   out.set_include_request_attempt_count(true);
@@ -235,39 +239,81 @@ route_v3::VirtualHost catch_all(const Scope& scope) {
   route.set_name(name);
   route.mutable_match()->set_prefix("/");
   constexpr std::uint32_t kBadGateway = 502;
-  if (!scope.mesh.config.allow_any_outbound) {
+  if (!scope.sidecar->allows_any()) {
     route.mutable_direct_response()->set_status(kBadGateway);
     return out;
   }
-  route.mutable_route()->set_cluster("PassthroughCluster");
+  route.mutable_route()->set_cluster(scope.sidecar->cluster_for_unknown());
   set_timeout(*route.mutable_route(), Duration{});
   return out;
 }
 
-// The tables that listeners name: by port, and for services that have a listener of their own.
-struct Tables {
-  std::set<std::uint32_t> ports;
-  std::set<std::pair<std::uint32_t, const Service*>> services;
+// What a table's name says: "9080", "host:9080" of a service with a listener of its own, "http_proxy", a socket's path.
+struct TableName {
+  std::uint32_t port = kAnyPort;
+  bool of_service = false;
 };
 
-Tables wanted_tables(const Scope& scope) {
-  Tables out;
-  for (const auto& [host, service] : scope.services) {
-    if (service->resolution == Resolution::kAlias) continue;
-    for (const Port& port : service->ports) {
-      if (!is_http_or_sniffed(port.protocol)) continue;
-      if (is_http(port.protocol) || service->addresses.empty()) out.ports.insert(port.number);
-      else out.services.emplace(port.number, service);
-    }
-  }
+TableName parse_table(std::string_view name) {
+  TableName out;
+  if (name.starts_with(kSocket) || name == kHttpProxyTable) return out;
+  const std::size_t colon = name.rfind(':');
+  out.of_service = colon != std::string_view::npos;
+  if (out.of_service) name.remove_prefix(colon + 1);
+  std::from_chars(name.data(), name.data() + name.size(), out.port);
   return out;
 }
 
-std::map<std::uint32_t, ServicesByHost> services_by_port(const Scope& scope) {
-  std::map<std::uint32_t, ServicesByHost> out;
-  for (const auto& [host, service] : scope.services)
-    for (const Port& port : service->ports) out[port.number].emplace(host, service);
-  return out;
+// What the tables of one egress listener share.
+class EgressTables {
+ public:
+  EgressTables(const Scope& scope, const EgressListener& egress, Notes notes)
+      : scope_(scope), egress_(egress), notes_(notes), index_(*egress.virtual_services) {
+    for (const auto& [host, service] : egress.by_host)
+      for (const Port& port : service->ports) by_port_[port.number].emplace(host, service);
+    const auto* spec = egress.spec;
+    is_proxy_ = egress.has_port() && parse_protocol(spec->port->protocol) == Protocol::kHttpProxy;
+  }
+
+  std::map<std::string, route_v3::VirtualHost> build(const std::string& table, std::uint32_t port) const {
+    if (is_proxy_) port = kAnyPort;
+    static const ServicesByHost kNone;
+    const auto it = by_port_.find(port);
+    const ServicesByHost& services = port == kAnyPort ? egress_.by_host : it == by_port_.end() ? kNone : it->second;
+    return TableBuilder(scope_, *egress_.virtual_services, index_, notes_, services, port, table).run();
+  }
+
+  // The virtual host of one service; null: it has none. Those of a port are made once.
+  route_v3::VirtualHost* of_service(const std::string& table, std::uint32_t port) {
+    if (port != built_port_ || !built_) built_ = build("", port);
+    built_port_ = port;
+    const auto it = built_->find(table);
+    return it == built_->end() ? nullptr : &it->second;
+  }
+
+ private:
+  const Scope& scope_;
+  const EgressListener& egress_;
+  Notes notes_;
+  const HostIndex index_;
+  std::map<std::uint32_t, ServicesByHost> by_port_;
+  bool is_proxy_ = false;
+  std::uint32_t built_port_ = 0;
+  std::optional<std::map<std::string, route_v3::VirtualHost>> built_;
+};
+
+// Rules whose hosts no egress listener of the Sidecar names.
+void note_not_let_in(const Scope& scope, const std::vector<VisibleVirtualService>& all, Notes notes) {
+  if (scope.sidecar->spec() == nullptr) return;
+  std::set<const model::Object*> let_in;
+  for (const EgressListener& egress : scope.sidecar->egress())
+    for (const VisibleVirtualService& vs : *egress.virtual_services) let_in.insert(vs.object);
+  for (const VisibleVirtualService& vs : all) {
+    if (!vs.on_gateway("mesh") || let_in.contains(vs.object)) continue;
+    for (const std::string& host : vs.hosts)
+      notes.left_out.push_back({LeftOut::Why::kOther, vs.object->origin("spec.hosts"), scope.sidecar->object()->origin("spec.egress"),
+                                "no egress listener of the Sidecar lets it in", host, 0});
+  }
 }
 
 // Rules that are for gateways alone are for no workload.
@@ -306,42 +352,40 @@ xds::ResourcePtr route_table_shell(const std::string& table) {
   return xds::make_resource(table, out);
 }
 
-std::string route_table_name(const Service& service, const Port& port) {
-  if (is_http(port.protocol) || service.addresses.empty()) return std::to_string(port.number);
-  return service.host + ":" + std::to_string(port.number);
-}
-
-void add_sidecar_routes(const Scope& scope, const std::vector<VisibleVirtualService>& virtual_services, Notes notes,
-                        xds::Resources& out) {
-  const HostIndex index(virtual_services);
+void add_sidecar_routes(const Scope& scope, const std::vector<VisibleVirtualService>& virtual_services,
+                        const std::set<std::string>& tables, Notes notes, xds::Resources& out) {
   const route_v3::VirtualHost unknown = catch_all(scope);
   const xds::ResourcePtr others = xds::make_resource(unknown.name(), unknown);
-  const std::map<std::uint32_t, ServicesByHost> by_port = services_by_port(scope);
-  const auto add_table = [&](const std::string& table, std::uint32_t port) {
-    const ServicesByHost& services = port == kAnyPort ? scope.services : by_port.at(port);
+  std::map<const EgressListener*, std::unique_ptr<EgressTables>> by_listener;
+  // Tables of one port together, so that what they share is made once.
+  std::map<std::pair<std::uint32_t, std::string>, TableName> in_order;
+  for (const std::string& table : tables) {
+    const TableName name = parse_table(table);
+    in_order.emplace(std::pair(name.port, table), name);
+  }
+  for (const auto& [key, name] : in_order) {
+    const std::string& table = key.second;
+    const EgressListener* egress = scope.sidecar->egress_on(name.port, table);
     xds::RouteConfigurationParts parts{route_table_shell(table), {}};
-    for (auto& [name, host] : TableBuilder(scope, virtual_services, index, notes, services, port, table).run())
-      parts.virtual_hosts.push_back(xds::make_resource(name, host));
-    parts.virtual_hosts.push_back(others);
+    if (egress != nullptr) {
+      auto& made = by_listener[egress];
+      if (!made) made = std::make_unique<EgressTables>(scope, *egress, notes);
+      if (name.of_service) {
+        if (route_v3::VirtualHost* host = made->of_service(table, name.port)) {
+          host->clear_domains();
+          host->add_domains("*");
+          parts.virtual_hosts.push_back(xds::make_resource(table, *host));
+        }
+      } else {
+        for (const auto& [host_name, host] : made->build(table, name.port)) parts.virtual_hosts.push_back(xds::make_resource(host_name, host));
+      }
+    }
+    if (!name.of_service) parts.virtual_hosts.push_back(others);
     out.routes.insert_or_assign(table, std::move(parts));
-  };
-  const Tables tables = wanted_tables(scope);
-  for (const std::uint32_t port : tables.ports) add_table(std::to_string(port), port);
-  if (scope.options.http_proxy_port != 0) add_table(kHttpProxyTable, kAnyPort);
-  std::uint32_t built_port = 0;
-  std::map<std::string, route_v3::VirtualHost> built;
-  for (const auto& [port, service] : tables.services) {
-    const std::string table = service->host + ":" + std::to_string(port);
-    if (port != built_port) built = TableBuilder(scope, virtual_services, index, notes, by_port.at(port), port, "").run();
-    built_port = port;
-    const auto it = built.find(table);
-    if (it == built.end()) continue;
-    it->second.clear_domains();
-    it->second.add_domains("*");
-    out.routes.insert_or_assign(table, xds::RouteConfigurationParts{route_table_shell(table), {xds::make_resource(table, it->second)}});
   }
   note_other_gateways(virtual_services, notes);
   note_unknown_hosts(scope, virtual_services, notes);
+  note_not_let_in(scope, virtual_services, notes);
 }
 
 }  // namespace lateen::translate

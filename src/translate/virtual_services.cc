@@ -50,8 +50,11 @@ VisibleVirtualService make_visible(const model::Mesh& mesh, const model::Object&
   return out;
 }
 
-bool is_private(const VirtualService& spec) {
-  return spec.export_to.size() == 1 && spec.export_to.front() == ".";
+// istiod looks at what is private first, then at what is for few namespaces, then at what is for all.
+int reach(const VirtualService& spec) {
+  const auto& to = spec.export_to;
+  if (to.empty() || std::find(to.begin(), to.end(), "*") != to.end()) return 2;
+  return to.size() == 1 && to.front() == "." ? 0 : 1;
 }
 
 void note_not_exported(const model::Object& object, const VirtualService& spec, const model::Mesh& mesh,
@@ -71,7 +74,7 @@ bool VisibleVirtualService::on_gateway(std::string_view gateway) const {
 std::vector<VisibleVirtualService> visible_virtual_services(const model::Mesh& mesh, const View& view, Notes notes) {
   auto all = mesh.all<VirtualService>(model::Kind::kVirtualService);
   std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
-    if (is_private(*a.second) != is_private(*b.second)) return is_private(*a.second);
+    if (reach(*a.second) != reach(*b.second)) return reach(*a.second) < reach(*b.second);
     return model::older(*a.first, *b.first);
   });
   std::vector<VisibleVirtualService> out;

@@ -1,0 +1,14 @@
+// Names of statistics by the patterns of mesh config: outboundClusterStatName.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "translate/registry.h"
+
+namespace lateen::translate {
+
+// "%SERVICE%_%SERVICE_PORT%" with the service's words in it.
+std::string stat_prefix(std::string_view pattern, const Service& service, std::string_view subset, const Port& port);
+
+}  // namespace lateen::translate
