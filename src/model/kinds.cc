@@ -35,6 +35,7 @@ constexpr KindReader kReaders[] = {
     {Kind::kEndpoints, kCoreVersions, false, read_as<EndpointSlice, read_endpoints>},
     {Kind::kPod, kCoreVersions, false, read_as<Pod, read_pod>},
     {Kind::kNamespace, kCoreVersions, false, read_as<Namespace, read_namespace>},
+    {Kind::kSecret, kCoreVersions, false, read_as<Secret, read_secret>},
 };
 
 // Kinds that would change what traffic does: to pass over them in silence would be a lie.

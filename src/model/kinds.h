@@ -34,6 +34,7 @@ EndpointSlice read_endpoint_slice(Reader& reader, const text::Node& document);
 EndpointSlice read_endpoints(Reader& reader, const text::Node& document);
 Pod read_pod(Reader& reader, const text::Node& document);
 Namespace read_namespace(Reader& reader, const text::Node& document);
+Secret read_secret(Reader& reader, const text::Node& document);
 
 struct KindReader {
   Kind kind;
