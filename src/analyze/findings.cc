@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 #include <tuple>
 
 #include "analyze/analyze.h"
 #include "text/edit_distance.h"
+#include "translate/envoy_filter.h"
 #include "translate/names.h"
 
 namespace lateen::analyze {
@@ -81,11 +83,19 @@ void Findings::add(Finding finding, std::initializer_list<std::string> arguments
   found_.push_back({std::string(code.code), code.level, {}, fill_in(code.text, arguments), fill_in(code.fix, arguments)});
 }
 
-std::vector<Diagnostic> Findings::take() {
+namespace {
+
+void sort_by_place(std::vector<Diagnostic>& found) {
   const auto key = [](const Diagnostic& d) {
     return std::tuple(std::string_view(d.origin.file), d.origin.line, d.origin.column, std::string_view(d.code), std::string_view(d.origin.object));
   };
-  std::stable_sort(found_.begin(), found_.end(), [&](const Diagnostic& a, const Diagnostic& b) { return key(a) < key(b); });
+  std::stable_sort(found.begin(), found.end(), [&](const Diagnostic& a, const Diagnostic& b) { return key(a) < key(b); });
+}
+
+}  // namespace
+
+std::vector<Diagnostic> Findings::take() {
+  sort_by_place(found_);
   return std::move(found_);
 }
 
@@ -141,7 +151,12 @@ std::vector<Diagnostic> analyze(const model::Mesh& mesh, translate::Compat compa
   find_policies(findings);
   find_gateways(findings);
   find_entries(findings);
-  return findings.take();
+  std::vector<Diagnostic> found = findings.take();
+  std::vector<Diagnostic> patches = translate::check_envoy_filters(mesh, compat);
+  if (patches.empty()) return found;
+  found.insert(found.end(), std::make_move_iterator(patches.begin()), std::make_move_iterator(patches.end()));
+  sort_by_place(found);
+  return found;
 }
 
 }  // namespace lateen::analyze

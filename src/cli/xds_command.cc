@@ -117,6 +117,10 @@ Result<void> run(const ParsedFlags& flags) {
     problems.insert(problems.end(), read.problems.begin(), read.problems.end());
   }
   apply_mesh_config(mesh.config, options);
+  mesh.config = mesh_config_for(node, mesh.config, problems);
+  // Istio's settings for the edge are for gateways.
+  if (options.compat == translate::Compat::kIstio && view.kind == translate::View::Kind::kSidecar)
+    mesh.config.connection_settings.profile = model::ConnectionSettings::Profile::kSidecar;
   for (const NamedInput& input : manifests) options.node_localities.merge(read_node_localities(input));
   const std::vector<Diagnostic> patches = translate::check_envoy_filters(mesh, options.compat);
   problems.insert(problems.end(), patches.begin(), patches.end());

@@ -84,6 +84,15 @@ Result<translate::View> read_node(const NamedInput& input) {
   return view;
 }
 
+model::MeshConfig mesh_config_for(const NamedInput& node, const model::MeshConfig& config, std::vector<Diagnostic>& problems) {
+  const auto root = text::read_json(node.text, node.name);
+  const Node* own = root ? root->at({"metadata", "PROXY_CONFIG"}) : nullptr;
+  if (own == nullptr || !own->is_mapping()) return config;
+  model::ReadMeshConfig read = model::with_proxy_config(*own, node.name, config);
+  problems.insert(problems.end(), read.problems.begin(), read.problems.end());
+  return std::move(read.config);
+}
+
 void apply_mesh_config(const model::MeshConfig& config, translate::Options& options) {
   options.access_log = !config.access_log_file.empty();
   options.auto_mtls = options.compat == translate::Compat::kIstio && config.auto_mtls;

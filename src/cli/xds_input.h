@@ -22,6 +22,9 @@ struct NamedInput {
 // LABELS. Errors: kInvalidConfig, naming the field.
 Result<translate::View> read_node(const NamedInput& input);
 
+// The mesh config for one node: PROXY_CONFIG of its metadata goes before defaultConfig. Problems are appended.
+model::MeshConfig mesh_config_for(const NamedInput& node, const model::MeshConfig& config, std::vector<Diagnostic>& problems);
+
 // What the mesh config says about things that a mesh without sidecars leaves out unless they are asked for.
 void apply_mesh_config(const model::MeshConfig& config, translate::Options& options);
 

@@ -30,8 +30,7 @@ struct ProxyHeaders {
   bool attempt_count_disabled = false;
   bool envoy_debug_headers_disabled = false;
   bool metadata_exchange_in_mesh = false;
-  std::optional<bool> preserve_http1_header_case;
-  bool x_forwarded_host = false, x_forwarded_port = false;
+  bool x_forwarded_port = false;
   bool operator==(const ProxyHeaders&) const = default;
 };
 

@@ -2,6 +2,7 @@
 #include "model/common_shapes.h"
 #include "model/kinds.h"
 #include "model/mesh_config.h"
+#include "model/read.h"
 
 namespace lateen::model {
 
@@ -87,6 +88,15 @@ struct Shape<ProxyHeaders> : Table<ProxyHeaders> {
     MetadataExchange read;
     if (read_value(reader, node, read)) out.metadata_exchange_in_mesh = read.mode == Exchange::kInMesh;
   }
+  // Said of requests by every proxy on their way, and not carried out here.
+  static void only_false(Reader& reader, const text::Node& node, T&) {
+    bool wanted = false;
+    if (read_value(reader, node, wanted) && wanted) reader.error(kUnsupportedField, "is not supported yet", "take it out");
+  }
+  static void forwarded_host(Reader& reader, const text::Node& node, T&) {
+    Enabled read;
+    if (read_value(reader, node, read) && read.enabled) reader.error(kUnsupportedField, "is not supported yet", "take it out");
+  }
   static constexpr Field<T> kFields[] = {{"forwardedClientCert", at<&T::forwarded_client_cert>},
                                          {"setCurrentClientCertDetails", at<&T::set_current_client_cert_details>},
                                          {"requestId", nested<Disabled, &T::request_id_disabled>},
@@ -94,8 +104,8 @@ struct Shape<ProxyHeaders> : Table<ProxyHeaders> {
                                          {"attemptCount", nested<Disabled, &T::attempt_count_disabled>},
                                          {"envoyDebugHeaders", nested<Disabled, &T::envoy_debug_headers_disabled>},
                                          {"metadataExchangeHeaders", exchange},
-                                         {"preserveHttp1HeaderCase", at<&T::preserve_http1_header_case>},
-                                         {"xForwardedHost", nested<Enabled, &T::x_forwarded_host>},
+                                         {"preserveHttp1HeaderCase", only_false},
+                                         {"xForwardedHost", forwarded_host},
                                          {"xForwardedPort", nested<Enabled, &T::x_forwarded_port>}};
 };
 template <>
@@ -201,5 +211,19 @@ struct Shape<ProxySettings> : Table<ProxySettings> {
 };
 
 bool read_proxy_settings(Reader& reader, const text::Node& node, ProxySettings& out) { return read_value(reader, node, out); }
+
+ReadMeshConfig with_proxy_config(const text::Node& proxy_config, std::string_view file, const MeshConfig& base) {
+  ReadMeshConfig out{base, {}};
+  Reader reader(file, "PROXY_CONFIG", Reader::Mode::kTolerant);
+  reader.start_at({proxy_config.line, proxy_config.column});
+  ProxySettings settings;
+  if (read_value(reader, proxy_config, settings)) {
+    out.config.proxy.headers = settings.headers;
+    out.config.proxy.topology = settings.topology;
+    if (settings.connection_settings) out.config.connection_settings = *settings.connection_settings;
+  }
+  out.problems = reader.take_problems();
+  return out;
+}
 
 }  // namespace lateen::model

@@ -39,4 +39,8 @@ struct ReadMeshConfig {
 };
 ReadMeshConfig read_mesh_config(std::string_view text, std::string_view file, const MeshConfig& base);
 
+// What a proxy says of itself, PROXY_CONFIG in its node's metadata: `base` with that instead of defaultConfig. Fields
+// that are unknown are passed over, as a proxy may be newer than its control plane.
+ReadMeshConfig with_proxy_config(const text::Node& proxy_config, std::string_view file, const MeshConfig& base);
+
 }  // namespace lateen::model

@@ -12,6 +12,7 @@
 #include "translate/grpc.h"
 #include "translate/inbound.h"
 #include "translate/listeners.h"
+#include "translate/mesh_settings.h"
 #include "translate/registry.h"
 #include "translate/scope.h"
 #include "translate/secrets.h"
@@ -73,6 +74,7 @@ Translation translate(const model::Mesh& mesh, const View& asked, const Options&
   } else {
     add_gateway(scope, virtual_services, notes, out.resources);
   }
+  apply_mesh_settings(scope, out.resources);
   apply_envoy_filters(scope, notes, out.resources);
   if (options.secrets) add_secrets(scope, out.resources);
   drop_repeated(out.left_out);
