@@ -31,6 +31,7 @@ translate::Options translate_options(const MeshOptions& options) {
   translate::Options made;
   made.compat = options.compat;
   made.access_log = !options.access_log.empty();
+  made.secrets = true;
   return made;
 }
 

@@ -41,7 +41,6 @@ void check(const VirtualService& service, Unsupported& out) {
     if (!route.mirrors.empty()) out.field(path + "mirrors");
     if (route.cors_policy) out.field(path + "corsPolicy");
   }
-  for (std::size_t i = 0; i < service.tls.size(); ++i) out.add(item("spec.tls", i), "routes for TLS traffic are not carried out yet");
 }
 
 void check_blocks(const PolicyBlocks& blocks, const std::string& path, Unsupported& out) {
@@ -51,8 +50,6 @@ void check_blocks(const PolicyBlocks& blocks, const std::string& path, Unsupport
       out.add(path + "connectionPool.http.h2UpgradePolicy", "UPGRADE is not carried out yet", "write DEFAULT or DO_NOT_UPGRADE");
     if (http.use_client_protocol) out.field(path + "connectionPool.http.useClientProtocol");
   }
-  if (blocks.tls && blocks.tls->mode != ClientTls::Mode::kDisable)
-    out.add(path + "tls.mode", "TLS to upstreams is not carried out yet", "write mode: DISABLE, or take tls out");
 }
 
 void check_policy(const TrafficPolicy& policy, const std::string& path, Unsupported& out) {
@@ -72,7 +69,6 @@ void check(const Gateway& gateway, Unsupported& out) {
   for (std::size_t i = 0; i < gateway.servers.size(); ++i) {
     const GatewayServer& server = gateway.servers[i];
     const std::string path = item("spec.servers", i) + ".";
-    if (is_tls_protocol(server.protocol)) out.add(path + "port.protocol", server.protocol + " servers are not carried out yet", "write protocol: HTTP");
     if (is_unix_address(server.bind)) out.add(path + "bind", "unix sockets are not carried out yet", "write an IP address");
   }
 }
