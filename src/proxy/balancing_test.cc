@@ -169,6 +169,68 @@ TEST_F(BalancingTest, DroppedOverloadIs503WithoutATry) {
   EXPECT_EQ(upstreams[0]->requests(), 100U - static_cast<std::size_t>(dropped));
 }
 
+// ---- names of requests
+
+TEST_F(BalancingTest, DynamicForwardProxyGoesWhereTheRequestSays) {
+  runtime::Cluster policy;
+  policy.discovery = runtime::Cluster::Discovery::kDynamicForwardProxy;
+  policy.balancer = Balancer::kClusterProvided;
+  scene->config().cluster("up", policy);
+  scene->config().routes({scene->config().forward({"up"})});
+  scene->config().http().dynamic_forward_proxy_filter = true;
+  scene->apply();
+  at = scene->listen();
+  const net::Address to = upstreams[0]->address();
+  scene->names().addresses = {{"api.wild.test", {to.host}}};
+  const auto ask = [&](const std::string& host) {
+    Peer client(scene->outside(), at);
+    return exchange(client, "GET / HTTP/1.1\r\nhost: " + host + "\r\n\r\n");
+  };
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(ask("api.wild.test:" + std::to_string(to.port)).status, 200);
+  EXPECT_EQ(upstreams[0]->requests(), 3U);
+  EXPECT_EQ(upstreams[0]->connections(), 1U) << "pooled by name and address";
+  EXPECT_EQ(scene->names().questions, 1);
+  EXPECT_EQ(ask(net::to_string(to)).status, 503) << "an IP is a name like others, and this one is not known";
+  const Answer unknown = ask("nobody.wild.test");
+  EXPECT_EQ(unknown.status, 503);
+  EXPECT_EQ(unknown.body, "DNS resolution failure");
+}
+
+TEST_F(BalancingTest, DynamicForwardProxyNeedsItsFilter) {
+  runtime::Cluster policy;
+  policy.discovery = runtime::Cluster::Discovery::kDynamicForwardProxy;
+  scene->config().cluster("up", policy);
+  scene->config().routes({scene->config().forward({"up"})});
+  scene->apply();
+  at = scene->listen();
+  EXPECT_EQ(get().body, "no healthy upstream");
+}
+
+// The whole way of a STRICT_DNS cluster: names of the snapshot, addresses of the resolver, hosts of the balancer.
+TEST_F(BalancingTest, HostsOfStrictDnsFollowTheNames) {
+  runtime::Cluster policy;
+  policy.discovery = runtime::Cluster::Discovery::kStrictDns;
+  policy.dns.refresh = 10s;
+  const net::Address first = upstreams[0]->address();
+  scene->names().addresses = {{"db.test", {first.host}}};
+  scene->config().cluster("up", policy);
+  runtime::Endpoint endpoint;
+  endpoint.host = "db.test";
+  endpoint.port = first.port;
+  scene->config().endpoints("up", std::vector<runtime::Endpoint>{endpoint});
+  scene->config().routes({scene->config().forward({"up"})});
+  scene->apply();
+  at = scene->listen();
+  scene->network().run_for(10ms);
+  EXPECT_EQ(get().status, 200);
+  scene->names().addresses.clear();
+  scene->network().run_for(60s);
+  EXPECT_EQ(get().status, 200) << "a failed look-up forgets nothing";
+  scene->names().addresses = {{"db.test", {"10.9.9.9"}}};
+  scene->network().run_for(30s);
+  EXPECT_EQ(cluster_status().endpoints.at(0).address, "10.9.9.9:" + std::to_string(first.port));
+}
+
 // ---- limits
 
 TEST_F(BalancingTest, RetriesAreAShareOfWhatIsUnderWay) {

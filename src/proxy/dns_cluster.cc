@@ -114,7 +114,8 @@ void DnsCluster::publish() {
       }
     }
   }
-  if (list == published_ && endpoints_ == published_from_) return;
+  // Before the first answer there is nothing to tell.
+  if (list == published_ && (endpoints_ == published_from_ || list.empty())) return;
   published_ = list;
   published_from_ = endpoints_;
   auto set = std::make_shared<runtime::EndpointSet>();

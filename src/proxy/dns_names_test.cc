@@ -1,9 +1,10 @@
 #include <gtest/gtest.h>
 
-#include <deque>
+#include <optional>
 
 #include "proxy/dns_cache.h"
 #include "proxy/dns_cluster.h"
+#include "testing/names_in_memory.h"
 #include "testing/virtual_loop.h"
 
 namespace lateen::proxy {
@@ -12,57 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 using Family = runtime::Cluster::Dns::Family;
 using Discovery = runtime::Cluster::Discovery;
-
-net::Address ip(const std::string& text) {
-  const auto family = text.find(':') == std::string::npos ? net::Address::Family::kIpv4 : net::Address::Family::kIpv6;
-  return {.family = family, .host = text, .port = 0};
-}
-
-// Names in memory: answers come from the loop, as the interface says.
-class NamesInMemory final : public net::Resolver {
- public:
-  explicit NamesInMemory(net::Loop& loop) : loop_(loop) {}
-
-  std::map<std::string, std::vector<std::string>> addresses;   // missing: no such name
-  Duration ttl{};
-  int questions = 0;
-
-  std::unique_ptr<net::DnsQuery> resolve(const std::string& name, net::DnsFamily family,
-                                         std::function<void(Result<net::Resolved>)> done) override {
-    ++questions;
-    Result<net::Resolved> answer = fail(ErrorCode::kNotFound, "no such name");
-    if (const auto found = addresses.find(name); found != addresses.end()) {
-      net::Resolved resolved;
-      resolved.ttl = ttl;
-      for (const std::string& text : found->second) {
-        const net::Address address = ip(text);
-        const bool ipv6 = address.family == net::Address::Family::kIpv6;
-        if (family == net::DnsFamily::kAll || ipv6 == (family == net::DnsFamily::kV6)) resolved.addresses.push_back(address);
-      }
-      if (!resolved.addresses.empty()) answer = std::move(resolved);
-    }
-    return std::make_unique<Query>(loop_, std::move(answer), std::move(done));
-  }
-
- private:
-  class Query final : public net::DnsQuery {
-   public:
-    Query(net::Loop& loop, Result<net::Resolved> answer, std::function<void(Result<net::Resolved>)> done)
-        : answer_(std::move(answer)), done_(std::move(done)) {
-      loop.arm<&Query::tell>(timer_, 1ms, this);
-    }
-    void tell() {
-      const auto done = std::move(done_);
-      done(std::move(answer_));
-    }
-
-   private:
-    Result<net::Resolved> answer_;
-    std::function<void(Result<net::Resolved>)> done_;
-    net::Timer timer_;
-  };
-  net::Loop& loop_;
-};
+using testing::NamesInMemory;
 
 struct Scene {
   testing::VirtualLoop loop{1};

@@ -352,6 +352,7 @@ void Request::count_response() const {
   if (machine_.details() == "response_timeout") slot.upstream_rq_timeout.add();
   if (machine_.details() == "upstream_per_try_timeout") slot.upstream_rq_per_try_timeout.add();
   if ((machine_.flags() & kUpstreamRetryLimitExceeded) != 0) slot.upstream_rq_retry_limit_exceeded.add();
+  if (machine_.retry().overflowed()) slot.upstream_rq_retry_overflow.add();
   if (machine_.tries() > 1 && status < 500 && machine_.details() == "via_upstream") slot.upstream_rq_retry_success.add();
 }
 

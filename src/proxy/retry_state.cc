@@ -32,6 +32,7 @@ void RetryState::begin(const runtime::RetryPolicy* policy) {
   back_off_ = policy == nullptr ? Duration{} : policy->backoff_base;
   retried_at_once_ = false;
   forbidden_ = false;
+  overflowed_ = false;
 }
 
 void RetryState::end() {
@@ -65,6 +66,7 @@ RetryAnswer RetryState::answer(bool wanted) {
 RetryAnswer RetryState::take_permit(RetryAnswer granted) {
   if (limit_ != nullptr) {
     std::optional<Permit> permit = limit_->acquire();
+    overflowed_ = !permit;
     if (!permit) return RetryAnswer::kOverflow;
     permit_ = std::move(*permit);
   }

@@ -41,6 +41,8 @@ class RetryState {
   std::uint32_t retries() const { return retries_; }
   // Counts under the limit of retries from the decision until the next answer or the end.
   bool active() const { return active_; }
+  // Whether a retry was refused because the limit of retries was reached.
+  bool overflowed() const { return overflowed_; }
   void end();
   bool avoids_previous_hosts() const { return policy_ != nullptr && policy_->avoid_previous_hosts; }
   // Draws of a host for a retry: the first and Envoy's host_selection_retry_max_attempts, where hosts are to be avoided.
@@ -64,6 +66,7 @@ class RetryState {
   bool retried_at_once_ = false;
   bool forbidden_ = false;
   bool active_ = false;
+  bool overflowed_ = false;
 };
 
 }  // namespace lateen::proxy

@@ -31,7 +31,9 @@ ProxyScene::ProxyScene(const Options& options)
   proxy::Options proxy_options;
   proxy_options.concurrency = options.workers;
   proxy_options.seed = options.seed;
-  Result<std::unique_ptr<proxy::Proxy>> made = proxy::make_proxy(proxy_options, *control_, std::move(runners));
+  auto names = std::make_unique<NamesInMemory>(*control_);
+  names_ = names.get();
+  Result<std::unique_ptr<proxy::Proxy>> made = proxy::make_proxy(proxy_options, *control_, std::move(runners), std::move(names));
   LATEEN_CHECK(made.has_value());
   proxy_ = *std::move(made);
   proxy::ViewInfo info;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "proxy/proxy.h"
+#include "testing/names_in_memory.h"
 #include "testing/snapshot_builder.h"
 #include "testing/virtual_loop.h"
 
@@ -23,6 +24,7 @@ class ProxyScene {
   VirtualNetwork& network() { return *network_; }
   VirtualLoop& outside() { return *outside_; }        // for clients and upstreams
   SnapshotBuilder& config() { return config_; }
+  NamesInMemory& names() { return *names_; }          // what the proxy resolves names by
   // Makes what config() says the configuration; every worker has it when this returns.
   void apply();
   // Opens the listener "in". Port 0 takes a free one.
@@ -37,6 +39,7 @@ class ProxyScene {
   std::unique_ptr<VirtualNetwork> network_;
   std::unique_ptr<VirtualLoop> outside_, control_;
   std::vector<std::unique_ptr<VirtualLoop>> worker_loops_;
+  NamesInMemory* names_ = nullptr;                    // the proxy owns it
   SnapshotBuilder config_;
   std::unique_ptr<proxy::Proxy> proxy_;
   proxy::ViewId view_ = 0;
