@@ -2,7 +2,9 @@
 import concurrent.futures
 import contextlib
 import http.server
+import json
 import pathlib
+import socket
 import ssl
 import subprocess
 import threading
@@ -81,15 +83,14 @@ spec:
 
 @pytest.fixture
 def tls_mesh(tmp_path):
-    with Mesh(options=["--gateway-port", "443=0", "--gateway-port", "80=0"]) as mesh:
+    with Mesh(options=["--gateway-port", "443=0", "--gateway-port", "80=0", "--gateway-port", "9443=0"]) as mesh:
         mesh.ca = Authority(tmp_path)
         yield mesh
 
 
 def gateway_port(mesh, port=443):
     def find():
-        with contextlib.suppress(Exception):
-            import json
+        with contextlib.suppress(OSError, ValueError):
             return json.loads((mesh.folder / "ports.json").read_text()).get(f"gateway-{port}")
     return int(until(find, 10, "the gateway's port").rsplit(":", 1)[1])
 
@@ -170,7 +171,6 @@ def test_sessions_are_resumed(tls_mesh):
         context.minimum_version = context.maximum_version = version
         session, reused = None, []
         for _ in range(3):
-            import socket
             with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
                 with context.wrap_socket(raw, server_hostname="a.example", session=session) as tls:
                     tls.sendall(b"GET / HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\r\n")
@@ -328,3 +328,105 @@ def test_files_are_read_anew(tls_mesh):
         until(lambda: "unable to get local issuer certificate" in ask(), 10, "the refusal")
         file.write_bytes(ca.cert.read_bytes())
         until(lambda: ask() == "from the server 200", 10, "the new authority")
+
+
+@contextlib.contextmanager
+def tcp_server(answer):
+    """Answers the first bytes of every connection with answer(bytes), then closes; its port."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def one(connection):
+        with connection:
+            connection.settimeout(10)
+            connection.sendall(answer(connection.recv(1000)))
+
+    def accept():
+        while True:
+            try:
+                connection = listening.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=one, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+
+
+def tcp_entry(port):
+    return f"""apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: db}}
+spec:
+  hosts: [db.example]
+  ports: [{{number: 5432, name: tcp, protocol: TCP, targetPort: {port}}}]
+  resolution: STATIC
+  endpoints: [{{address: 127.0.0.1}}]
+"""
+
+
+def test_tls_ends_at_the_gateway_and_tcp_goes_on(tls_mesh):
+    mesh = tls_mesh
+    cert, key = mesh.ca.issue("db.example")
+    with tcp_server(lambda sent: b"tcp " + sent) as port:
+        mesh.apply(tcp_entry(port) + "---\n" + gateway(server("tls", "db.example", f"mode: OPTIONAL_MUTUAL, serverCertificate: {cert}, privateKey: {key}, "
+                                                            f"caCertificates: {mesh.ca.cert}", port=9443, protocol="TLS")) + """---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: db}
+spec: {hosts: [db.example], gateways: [gw], tcp: [{route: [{destination: {host: db.example, port: {number: 5432}}}]}]}
+""")
+        at = gateway_port(mesh, 9443)
+
+        def ask(identity=None):
+            context = ssl.create_default_context(cafile=mesh.ca.cert)
+            if identity:
+                context.load_cert_chain(*identity)
+            try:
+                with socket.create_connection(("127.0.0.1", at), timeout=10) as raw, context.wrap_socket(raw, server_hostname="db.example") as tls:
+                    tls.sendall(b"hello")
+                    return tls.recv(100), tls.recv(100)     # the second: close_notify
+            except OSError as error:
+                return error
+        until(lambda: ask() == (b"tcp hello", b""), 10, "the answer")
+        # A client certificate may be shown, and then it must be good.
+        assert ask(mesh.ca.issue("client")) == (b"tcp hello", b"")
+        assert isinstance(ask(Authority(mesh.ca.folder, "stranger").issue("client")), OSError)
+
+
+def test_server_names_in_the_mesh_choose_the_service(tls_mesh):
+    mesh = tls_mesh
+    ca = mesh.ca
+    with TlsServer(*ca.issue("a.example"), text=b"a") as a, TlsServer(*ca.issue("a.example"), text=b"b") as b:
+        entry = """apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: {name}}}
+spec: {{hosts: [{name}.example], ports: [{{number: 443, name: tls, protocol: TLS, targetPort: {port}}}], resolution: STATIC, endpoints: [{{address: 127.0.0.1}}]}}
+---
+"""
+        mesh.apply(entry.format(name="a", port=a.port) + entry.format(name="b", port=b.port))
+        ask = lambda: mesh.curl("https://a.example/", "--cacert", ca.cert, "-w", " %{http_code}", check=False).stdout
+        until(lambda: ask() == "a 200", 10, "the answer of a")
+        mesh.apply("""apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: a}
+spec: {hosts: [a.example], tls: [{match: [{port: 443, sniHosts: [a.example]}], route: [{destination: {host: b.example, port: {number: 443}}}]}]}
+""")
+        until(lambda: ask() == "b 200", 10, "the answer of b")
+
+
+def test_origination_with_the_requests_name(tls_mesh):
+    mesh = tls_mesh
+    ca = mesh.ca
+    with TlsServer(*ca.issue("o.example")) as outside:
+        mesh.apply(service_entry("o.example", 80, outside.port, "HTTP") + "---\n" + origination("SIMPLE", f", caCertificates: {ca.cert}"))
+        until(lambda: mesh.curl("http://o.example/", check=False).stdout == "from the server", 10, "the answer")
+        assert outside.names[-1] == "o.example"
+        # The mesh's connection is kept, and after the server's end resumed.
+        assert mesh.curl("http://o.example/").stdout == "from the server"
+    with TlsServer(*ca.issue("other.example")) as wrong:
+        mesh.apply(service_entry("o.example", 80, wrong.port, "HTTP"))
+        until(lambda: mesh.curl("http://o.example/", "-w", "%{http_code}", check=False).stdout.endswith("503"), 10, "the refusal of another's certificate")
