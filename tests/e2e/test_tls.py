@@ -430,3 +430,57 @@ def test_origination_with_the_requests_name(tls_mesh):
     with TlsServer(*ca.issue("other.example")) as wrong:
         mesh.apply(service_entry("o.example", 80, wrong.port, "HTTP"))
         until(lambda: mesh.curl("http://o.example/", "-w", "%{http_code}", check=False).stdout.endswith("503"), 10, "the refusal of another's certificate")
+
+
+TCP_THROUGH = """---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: gw}
+spec:
+  selector: {istio: ingressgateway}
+  servers: [{port: {number: 9443, name: tcp, protocol: TCP}, hosts: ["*"]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: db}
+spec: {hosts: ["*"], gateways: [gw], tcp: [{route: [{destination: {host: db.example, subset: s, port: {number: 5432}}}]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: db}
+spec: {host: db.example, subsets: [{name: s, trafficPolicy: {POLICY}}]}
+"""
+
+
+def ask_tcp(at):
+    try:
+        with socket.create_connection(("127.0.0.1", at), timeout=10) as plain:
+            plain.sendall(b"hello")
+            return plain.recv(1000), plain.getsockname()
+    except OSError:
+        return b"", None
+
+
+def test_tcp_through_an_http_proxy(tls_mesh):
+    mesh = tls_mesh
+    asked = []
+
+    def connect(head):
+        asked.append(head)
+        return b"HTTP/1.1 200 OK\r\n\r\nwelcome" if head.endswith(b"\r\n\r\n") else b"HTTP/1.1 400 Bad Request\r\n\r\n"
+
+    with tcp_server(connect) as port:
+        mesh.apply(tcp_entry(port) + TCP_THROUGH.replace("POLICY", "tunnel: {protocol: CONNECT, targetHost: far.example, targetPort: 5432}"))
+        at = gateway_port(mesh, 9443)
+        until(lambda: ask_tcp(at)[0] == b"welcome", 10, "the answer from behind the proxy")
+        assert asked[-1].startswith(b"CONNECT far.example:5432 HTTP/1.1\r\nhost: far.example:5432\r\n"), asked[-1]
+
+
+def test_proxy_header_to_the_endpoint(tls_mesh):
+    mesh = tls_mesh
+    with tcp_server(lambda sent: sent) as port:
+        mesh.apply(tcp_entry(port) + TCP_THROUGH.replace("POLICY", "proxyProtocol: {version: V1}"))
+        at = gateway_port(mesh, 9443)
+        until(lambda: ask_tcp(at)[0].startswith(b"PROXY"), 10, "the header")
+        got, client = ask_tcp(at)
+        assert got.startswith(f"PROXY TCP4 127.0.0.1 127.0.0.1 {client[1]} {at}\r\n".encode()), got
