@@ -182,17 +182,6 @@ void H2ClientConnection::process(const Buffer& bytes) {
   flush_soon();
 }
 
-Buffer H2ClientConnection::received(std::string_view bytes) {
-  Buffer out;
-  const std::string_view whole = current_.view();
-  if (bytes.data() >= whole.data() && bytes.data() + bytes.size() <= whole.data() + whole.size()) {
-    out.append(current_.part(bytes));
-  } else {
-    out.append_copy(bytes);
-  }
-  return out;
-}
-
 // ---- writing --------------------------------------------------------------------------------------------------------
 
 void H2ClientConnection::write(std::string_view bytes) {

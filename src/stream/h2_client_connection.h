@@ -18,6 +18,7 @@
 #include "net/loop.h"
 #include "stream/client_pool.h"
 #include "stream/h2_client_stream.h"
+#include "stream/h2_received.h"
 #include "stream/outbox.h"
 
 namespace lateen::stream {
@@ -77,7 +78,7 @@ class H2ClientConnection final : private net::SocketEvents,
   // H2ClientExchange::Connection
   http::H2ClientSession& session() override { return session_; }
   void flush_soon() override;
-  Buffer received(std::string_view bytes) override;
+  Buffer received(std::string_view bytes) override { return received_piece(current_, bytes); }
   void put_body(std::uint64_t exchange, Buffer body) override;
   void put_head(std::uint64_t exchange) override { marks_.push_back({written_ + 1, exchange, 0}); }
   void retire(std::uint64_t exchange) override;

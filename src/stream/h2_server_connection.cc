@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "http/h2_session.h"
 #include "stream/h2_server_stream.h"
+#include "stream/h2_received.h"
 #include "stream/outbox.h"
 #include "stream/slab_arena.h"
 
@@ -74,7 +75,7 @@ class H2ServerConnection final : public ServerConnection,
   // H2ServerStream::Connection
   http::H2ServerSession& session() override { return session_; }
   void flush_soon() override;
-  Buffer received(std::string_view bytes) override;
+  Buffer received(std::string_view bytes) override { return received_piece(current_, bytes); }
   void put_body(http::H2StreamId id, Buffer body) override;
   void put_end(http::H2StreamId id) override { marks_.push_back({written_, id, 0, true}); }
   void drain_soon() override { drain(); }
@@ -256,17 +257,6 @@ void H2ServerConnection::on_head_started() {
   if (options_.header_timeout > Duration::zero()) {
     loop_.arm<&H2ServerConnection::on_header_timeout>(header_timer_, options_.header_timeout, this);
   }
-}
-
-Buffer H2ServerConnection::received(std::string_view bytes) {
-  Buffer out;
-  const std::string_view whole = current_.view();
-  if (bytes.data() >= whole.data() && bytes.data() + bytes.size() <= whole.data() + whole.size()) {
-    out.append(current_.part(bytes));
-  } else {
-    out.append_copy(bytes);
-  }
-  return out;
 }
 
 // ---- writing --------------------------------------------------------------------------------------------------------

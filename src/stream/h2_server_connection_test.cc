@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "http/h2_session.h"
+#include "stream/h2_received.h"
 #include "stream/server_connection.h"
 #include "testing/h2_client.h"
 #include "testing/virtual_loop.h"
@@ -644,6 +645,17 @@ TEST(H2ServerConnection, StreamsAndWindowsAreThoseOfTheOptions) {
   f.client.get("/");
   f.loop.run_for(1s);
   EXPECT_EQ(f.server.exchanges.size(), 3u);
+}
+
+TEST(H2Received, SmallPiecesAreGatheredAndLargeOnesShared) {
+  Slab* slab = Slab::make();
+  const Slice whole(slab, reinterpret_cast<const char*>(slab->data()), kSlabBytes);
+  slab->release();
+  Buffer small;
+  for (std::size_t at = 0; at + 10 < kSlabBytes; at += 10) small.append(received_piece(whole, whole.view().substr(at, 1)));
+  EXPECT_LE(small.slices().size(), 2u);
+  const Buffer large = received_piece(whole, whole.view().substr(0, kCopiedPieceBytes + 1));
+  EXPECT_EQ(large.slices().at(0).view().data(), whole.view().data());
 }
 
 }  // namespace
