@@ -77,6 +77,13 @@ class Envoy:
         self.process = subprocess.Popen(
             [binary, "-c", str(config), "--concurrency", "1", "--disable-hot-restart", "-l", "warning",
              "--admin-address-path", str(admin_file)], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        try:
+            self._wait(admin_file)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _wait(self, admin_file):
         deadline = time.monotonic() + 60
         self.admin = None
         while time.monotonic() < deadline:

@@ -95,8 +95,9 @@ def main():
         cases = load_cases(arguments, scratch, echo)
         together = {kind: [r for case in cases for r in getattr(case, kind)] for kind in KINDS}
         envoy = envoys.Envoy(arguments.envoy, scratch, together)
-        ours, our_ports = start_ours(arguments.xds_proxy, scratch, together)
+        ours = None
         try:
+            ours, our_ports = start_ours(arguments.xds_proxy, scratch, together)
             refused = envoy.rejected()
             for line in refused: print(f"Envoy refuses: {line}")
             for line in (scratch / "ours.log").read_text().splitlines():
@@ -108,9 +109,10 @@ def main():
                 totals.append(ask(case, ports, our_ports, echo, client, known, arguments))
                 print(f"{case.name}: {totals[-1][0]} requests, {totals[-1][1]} different, {time.monotonic() - begin:.1f} s", flush=True)
         finally:
-            ours.stdin.close()
-            ours.wait(10)
             envoy.stop()
+            if ours is not None:
+                ours.stdin.close()
+                ours.wait(10)
             echo.stop()
     sent, bad = (sum(column) for column in zip(*totals))
     print(f"{len(cases)} cases, {sent} requests: {sent - bad} alike, {bad} different; {len(refused)} resources refused")
