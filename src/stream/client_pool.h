@@ -46,7 +46,7 @@ struct PoolOptions {
   Duration idle_timeout = std::chrono::hours(1);           // of a connection without a request; zero: none
   Duration max_connection_duration{};                      // no new request after it; zero: none
   std::uint32_t max_requests_per_connection = 0;           // zero: no limit
-  Duration keepalive_idle{}, keepalive_interval{};         // TCP keep-alive; idle zero: off
+  Duration keepalive_idle{}, keepalive_interval{};         // TCP keep-alive; all zero: off
   int keepalive_probes = 0;
   http::HeadLimits head_limits = {};
   net::Address bind_to;                                    // local address; none by default

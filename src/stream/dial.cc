@@ -28,7 +28,8 @@ std::string_view connect_error_text(int error) {
 Dial::Dial(net::Loop& loop, const net::Address& to, const PoolOptions& options, Owner& owner)
     : owner_(owner), connector_(options.connector) {
   socket_ = connector_ != nullptr ? connector_->connect(loop, to, *this, options.bind_to) : loop.connect(to, *this, options.bind_to);
-  if (options.keepalive_idle > Duration::zero()) {
+  // What is not given is left to the system.
+  if (options.keepalive_idle > Duration::zero() || options.keepalive_interval > Duration::zero() || options.keepalive_probes > 0) {
     socket_->set_keepalive(options.keepalive_idle, options.keepalive_interval, options.keepalive_probes);
   }
   if (options.connect_timeout > Duration::zero()) loop.arm<&Dial::on_timeout>(timer_, options.connect_timeout, this);
