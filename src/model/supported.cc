@@ -83,7 +83,16 @@ void check(const Service&, Unsupported&) {}
 void check(const EndpointSlice&, Unsupported&) {}
 void check(const Pod&, Unsupported&) {}
 void check(const Namespace&, Unsupported&) {}
-void check(const Sidecar&, Unsupported& out) { out.add("spec", "Sidecar is not carried out yet"); }
+void check(const Sidecar& sidecar, Unsupported& out) {
+  const std::string no_inbound = "has no effect here: workloads have no proxy on their side";
+  if (!sidecar.ingress.empty()) out.add("spec.ingress", no_inbound);
+  if (sidecar.inbound_connection_pool) out.add("spec.inboundConnectionPool", no_inbound);
+  for (std::size_t i = 0; i < sidecar.egress.size(); ++i) {
+    const std::string path = item("spec.egress", i) + ".";
+    if (!sidecar.egress[i].bind.empty()) out.add(path + "bind", "has no effect here: clients reach services by the services' own addresses");
+    if (sidecar.egress[i].capture_mode == CaptureMode::kNone) out.add(path + "captureMode", "NONE has no effect here: there is nothing but capture");
+  }
+}
 void check(const EnvoyFilter&, Unsupported&) {}
 void check(const ProxyConfig&, Unsupported&) {}
 void check(const WorkloadGroup&, Unsupported&) {}

@@ -117,7 +117,7 @@ EndpointQuery query_of(const Maker& maker, const Wanted& wanted, const Effective
           .port = wanted.port,
           .labels = wanted.subset == nullptr ? nullptr : &wanted.subset->subset->labels,
           .place = maker.place,
-          .locality = locality_choice(balancer, maker.scope.mesh.config),
+          .locality = locality_choice(balancer, wanted.service, maker.scope.mesh),
           .failover = policy.outlier_detection.has_value(),
           .tls = tls_of_endpoints(wanted.whole_policy(), wanted.subset_policy(), wanted.port.number),
           .only_mtls = wanted.by_sni};
@@ -134,10 +134,11 @@ void fill_dns(Type& out, const Maker& maker, const Wanted& wanted, const Effecti
   resolver.mutable_udp_max_queries()->set_value(kQueriesMax);
   out.mutable_typed_dns_resolver_config()->set_name("envoy.network.dns_resolver.cares");
   xds::pack(resolver, *out.mutable_typed_dns_resolver_config()->mutable_typed_config());
-  EndpointQuery query = query_of(maker, wanted, policy);
-  // istiod prefers localities of names for whole services alone.
-  if (wanted.subset != nullptr) query.locality = {};
-  fill_load_assignment(*out.mutable_load_assignment(), out.name(), query, maker.scope.options);
+  // istiod compares the labels of names for whole services alone.
+  const ClientPlace unlabelled{maker.place.locality, {}};
+  const Maker of_subset{maker.scope, maker.notes, unlabelled, maker.out};
+  fill_load_assignment(*out.mutable_load_assignment(), out.name(),
+                       query_of(wanted.subset == nullptr ? maker : of_subset, wanted, policy), maker.scope.options);
 }
 
 bool is_dns(const Type& cluster) { return cluster.type() == Type::STRICT_DNS || cluster.type() == Type::LOGICAL_DNS; }
@@ -172,7 +173,8 @@ void apply_rule(Type& out, const Maker& maker, const Wanted& wanted, const Effec
   const Scope& scope = maker.scope;
   HttpOptions http;
   apply_policy(out, http, {policy, wanted.port.protocol, scope.options.compat, scope.mesh.config,
-                           scope.view.kind == View::Kind::kSidecar});
+                           scope.view.kind == View::Kind::kSidecar, true,
+                           locality_choice(policy.load_balancer ? &*policy.load_balancer : nullptr, wanted.service, scope.mesh)});
   if (!wanted.by_sni) {
     const model::TrafficPolicy* own = wanted.subset == nullptr ? wanted.whole_policy() : wanted.subset_policy();
     apply_upstream_tls(out, http,

@@ -31,7 +31,7 @@ std::vector<std::string> short_names(const std::string& host, std::string_view c
   return out;
 }
 
-Domains service_domains(const Service& service, const View& client, std::string_view cluster_domain, std::uint32_t with_port) {
+Domains service_domains(const Service& service, const Scope& scope, std::uint32_t with_port) {
   Domains out;
   const std::string port = ":" + std::to_string(with_port);
   const auto add = [&](const std::string& name) {
@@ -40,7 +40,7 @@ Domains service_domains(const Service& service, const View& client, std::string_
   };
   const auto add_host = [&](const std::string& host) {
     add(host);
-    for (const std::string& name : short_names(host, client.namespace_, cluster_domain)) {
+    for (const std::string& name : short_names(host, scope.view.namespace_, scope.mesh.config.cluster_domain)) {
       out.short_forms.push_back(name);
       if (with_port != 0) out.short_forms.push_back(name + port);
       add(name);
@@ -53,7 +53,11 @@ Domains service_domains(const Service& service, const View& client, std::string_
     const std::vector<std::string> names = out.all;
     for (const std::string& name : names) out.all.push_back("*." + name);
   }
-  for (const std::string& address : usable_addresses(service, proxy_addresses(client))) {
+  std::vector<std::string> addresses = usable_addresses(service, proxy_addresses(scope.view));
+  // istiod has a service for each address of a ServiceEntry, and the last one's domains.
+  const bool only_last = scope.options.compat == Compat::kIstio && !service.kubernetes && addresses.size() > 1;
+  if (only_last) addresses.erase(addresses.begin(), addresses.end() - 1);
+  for (const std::string& address : addresses) {
     if (address == "0.0.0.0" || address.find('/') != std::string::npos) continue;
     const bool v6 = address.find(':') != std::string::npos;
     const std::string written = v6 ? "[" + address + "]" : address;

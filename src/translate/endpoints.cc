@@ -72,8 +72,16 @@ void fill_endpoint(endpoint_v3::LbEndpoint& out, const Endpoint& endpoint, const
 bool is_wanted(const Endpoint& endpoint, const EndpointQuery& query, const Options& options) {
   const bool by_name = query.service.resolution == Resolution::kDns || query.service.resolution == Resolution::kDnsRoundRobin;
   if (!by_name && endpoint.port != 0 && !is_ip(endpoint.address)) return false;
-  if (query.only_mtls && tls_mode_of(endpoint, query) != "istio") return false;
   return query.labels == nullptr || has_labels(endpoint, *query.labels, options.cluster_id);
+}
+
+// A locality without endpoints stays, as in istiod.
+void drop_plain_text(std::vector<EndpointGroup>& groups, const EndpointQuery& query) {
+  for (EndpointGroup& group : groups) {
+    std::erase_if(group.endpoints, [&](const Endpoint* endpoint) { return tls_mode_of(*endpoint, query) != "istio"; });
+    group.weight = 0;
+    for (const Endpoint* endpoint : group.endpoints) group.weight += endpoint->weight;
+  }
 }
 
 std::vector<EndpointGroup> by_locality(const EndpointQuery& query, const Options& options) {
@@ -87,6 +95,7 @@ std::vector<EndpointGroup> by_locality(const EndpointQuery& query, const Options
   }
   std::vector<EndpointGroup> out;
   for (auto& [locality, group] : groups) out.push_back(std::move(group));
+  if (query.only_mtls) drop_plain_text(out, query);
   return out;
 }
 
@@ -101,7 +110,7 @@ void fill_load_assignment(endpoint_v3::ClusterLoadAssignment& out, const std::st
     endpoint_v3::LocalityLbEndpoints& to = *out.add_endpoints();
     fill_locality(*to.mutable_locality(), group.locality);
     for (const Endpoint* endpoint : group.endpoints) fill_endpoint(*to.add_lb_endpoints(), *endpoint, query, options);
-    to.mutable_load_balancing_weight()->set_value(group.weight);
+    if (group.weight > 0) to.mutable_load_balancing_weight()->set_value(group.weight);
     to.set_priority(group.priority);
   }
 }

@@ -5,6 +5,7 @@
 
 #include "translate/destination_rules.h"
 #include "translate/names.h"
+#include "translate/stat_prefix.h"
 #include "translate/virtual_hosts.h"
 
 namespace lateen::translate {
@@ -60,15 +61,18 @@ void apply_tunnel(TcpFilterSettings& out, const Scope& scope, const Service* ser
 }
 
 TcpFilterSettings settings_of(const Scope& scope, const L4Route& route, const VisibleVirtualService& source,
-                              std::uint32_t port) {
+                              const Port& port) {
   TcpFilterSettings out;
   const model::Destination& first = route.route.front().destination;
   const bool single = route.route.size() == 1;
   for (const auto& to : route.route)
     if (single || to.weight > 0)
-      out.destinations.push_back({cluster_of(scope, to.destination, port), static_cast<std::uint32_t>(to.weight)});
+      out.destinations.push_back({cluster_of(scope, to.destination, port.number), static_cast<std::uint32_t>(to.weight)});
   if (!single) out.stat_prefix = source.object->meta.name + "." + source.object->meta.namespace_;
   const Service* service = scope.find_service(lower(first.host));
+  const std::string& pattern = scope.mesh.config.outbound_cluster_stat_name;
+  if (single && service != nullptr && !pattern.empty())
+    out.stat_prefix = stat_prefix(pattern, *service, first.subset, port);
   apply_rule(out, scope, service, single ? first.subset : std::string());
   apply_tunnel(out, scope, service, single ? first.subset : std::string());
   return out;
@@ -91,7 +95,7 @@ struct Gatherer {
   Chain chain(const L4Route& route, const VisibleVirtualService& source) const {
     Chain out;
     out.config = source.object;
-    out.tcp = settings_of(scope, route, source, port.number);
+    out.tcp = settings_of(scope, route, source, port);
     out.mongo = port.protocol == Protocol::kMongo;
     out.destinations = destinations;
     return out;
@@ -103,7 +107,7 @@ struct Gatherer {
       if (!can_route(route)) continue;
       for (const L4Match& match : route.match) {
         if (!holds(match, scope, port.number)) continue;
-        if (!match.destination_subnets.empty()) destinations = match.destination_subnets;
+        if (!match.destination_subnets.empty() && port.number != 0) destinations = match.destination_subnets;
         has_default = true;
         if (!seen.emplace(as_set(match.sni_hosts), as_set(match.destination_subnets)).second) continue;
         chains.push_back(chain(route, source));
@@ -120,7 +124,7 @@ struct Gatherer {
       bool any_address = route.match.empty();
       for (const L4Match& match : route.match) {
         if (!holds(match, scope, port.number)) continue;
-        if (match.destination_subnets.empty()) any_address = true;
+        if (match.destination_subnets.empty() || port.number == 0) any_address = true;
         subnets.insert(subnets.end(), match.destination_subnets.begin(), match.destination_subnets.end());
       }
       if (any_address) {
@@ -147,6 +151,8 @@ Chain default_chain(const Scope& scope, const Service& service, const Port& port
   Chain out;
   const std::uint32_t number = service.ports.size() == 1 ? service.ports.front().number : port.number;
   out.tcp.destinations = {{outbound_cluster(number, "", service.host), 0}};
+  const std::string& pattern = scope.mesh.config.outbound_cluster_stat_name;
+  if (!pattern.empty()) out.tcp.stat_prefix = stat_prefix(pattern, service, "", {number, port.protocol, "", 0, ""});
   out.mongo = port.protocol == Protocol::kMongo;
   apply_rule(out.tcp, scope, &service, "");
   apply_tunnel(out.tcp, scope, &service, "");
@@ -187,7 +193,7 @@ Chain http_chain(std::string route_table, bool sniffed) {
 std::optional<TcpFilterSettings> tcp_settings(const Scope& scope, const L4Route& route, const VisibleVirtualService& source,
                                               std::uint32_t port) {
   if (!can_route(route)) return std::nullopt;
-  return settings_of(scope, route, source, port);
+  return settings_of(scope, route, source, {port, Protocol::kTcp, "", 0, ""});
 }
 
 TcpFilterSettings tcp_settings(const Scope& scope, const Service& service, const std::string& subset, const std::string& cluster) {

@@ -36,7 +36,7 @@ class ListenerBuilder {
   void add(const GatewayPort& port) {
     if (port.http()) {
       listener_v3::FilterChain& chain = new_chain({});
-      fill_http_filter(*chain.add_filters(), scope_, http(port.servers.front()->route_table, stat_prefix()));
+      fill_http_filter(*chain.add_filters(), scope_, http(*port.servers.front(), stat_prefix()));
       return;
     }
     for (const GatewayServerSource* source : port.servers) {
@@ -67,9 +67,10 @@ class ListenerBuilder {
 
  private:
   std::string stat_prefix() const { return "outbound_" + name_ + ";"; }
-  static HttpFilterSettings http(const std::string& table, std::string prefix) {
+  static HttpFilterSettings http(const GatewayServerSource& source, std::string prefix) {
     HttpFilterSettings out;
-    out.route_table = table;
+    out.protocol = parse_protocol(source.server->protocol);
+    out.route_table = source.route_table;
     out.stat_prefix = std::move(prefix);
     out.gateway = true;
     return out;
@@ -96,7 +97,7 @@ class ListenerBuilder {
   void add_https(const GatewayServerSource& source) {
     listener_v3::FilterChain& chain = new_tls_chain(source, false);
     const std::string& own = source.server->name;
-    fill_http_filter(*chain.add_filters(), scope_, http(source.route_table, own.empty() ? stat_prefix() : own));
+    fill_http_filter(*chain.add_filters(), scope_, http(source, own.empty() ? stat_prefix() : own));
   }
 
   void fill_tcp(listener_v3::FilterChain& chain, const GatewayServerSource& source, const TcpFilterSettings& settings) {

@@ -13,6 +13,7 @@
 #include "translate/proxy_addresses.h"
 #include "translate/shapes.h"
 #include "translate/sidecar_scope.h"
+#include "translate/stat_prefix.h"
 #include "translate/traffic_policy.h"
 #include "xds/messages.h"
 
@@ -36,6 +37,7 @@ struct Wanted {
   std::uint32_t port = 0;         // of the workload
   std::uint32_t number = 0;
   Protocol protocol = Protocol::kUnsupported;
+  std::string port_name;
   const Service* service = nullptr;
   std::vector<const Service*> services;
   Upstream upstream;
@@ -122,6 +124,9 @@ cluster_v3::Cluster inbound(const Scope& scope, const Wanted& wanted) {
   cluster_v3::Cluster out;
   out.set_name(wanted.name());
   out.set_alt_stat_name(out.name() + ";");
+  const std::string& pattern = scope.mesh.config.inbound_cluster_stat_name;
+  if (!pattern.empty() && wanted.service != nullptr)
+    out.set_alt_stat_name(stat_prefix(pattern, *wanted.service, "", {wanted.number, wanted.protocol, wanted.port_name, 0, ""}, wanted.port) + ";");
   fill_upstream(out, wanted.upstream);
   fill_services(out, wanted);
   const EffectivePolicy policy = policy_of(out, scope, wanted);
@@ -143,7 +148,7 @@ std::vector<Wanted> of_services(const Scope& scope, const std::vector<ServiceTar
   for (const ServiceTarget& target : targets) {
     const auto [it, is_new] = by_port.try_emplace(target.target);
     Wanted& wanted = it->second;
-    if (is_new) wanted = {target.target, target.port->number, target.port->protocol, target.service, {}, {address, target.target}};
+    if (is_new) wanted = {target.target, target.port->number, target.port->protocol, target.port->name, target.service, {}, {address, target.target}};
     const bool is_other = std::find(wanted.services.begin(), wanted.services.end(), target.service) == wanted.services.end();
     if (is_other && target.port->number == wanted.number) wanted.services.push_back(target.service);
   }
@@ -157,7 +162,7 @@ std::vector<Wanted> of_sidecar(const Scope& scope, const std::vector<ServiceTarg
   for (const model::IstioIngressListener& listener : scope.sidecar->spec()->ingress) {
     const auto upstream = upstream_of(listener.default_endpoint, scope.view);
     if (!upstream) continue;
-    Wanted wanted{listener.port.number, listener.port.number, parse_protocol(listener.port.protocol), nullptr, {}, *upstream};
+    Wanted wanted{listener.port.number, listener.port.number, parse_protocol(listener.port.protocol), listener.port.name, nullptr, {}, *upstream};
     for (const ServiceTarget& target : targets) {
       if (target.target != listener.port.number) continue;
       wanted.service = target.service;

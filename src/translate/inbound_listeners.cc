@@ -17,6 +17,7 @@
 #include "translate/node_settings.h"
 #include "translate/proxy_addresses.h"
 #include "translate/shapes.h"
+#include "translate/stat_prefix.h"
 #include "translate/tls_secrets.h"
 #include "xds/messages.h"
 
@@ -120,6 +121,19 @@ void fill_config(listener_v3::FilterChain& out, const Scope& scope, const model:
   set_config(*out.mutable_metadata(), named);
 }
 
+// The name for statistics of a TCP chain, by the mesh's pattern; "" where it has none.
+std::string tcp_stat_prefix(const Scope& scope, const ChainPort& port) {
+  const std::string& pattern = scope.mesh.config.inbound_cluster_stat_name;
+  if (pattern.empty()) return {};
+  if (port.port != nullptr && port.port->config == nullptr) {
+    const ServiceTarget& target = *port.port->targets.front();
+    return stat_prefix(pattern, *target.service, "", *target.port);
+  }
+  Service named;
+  if (port.port != nullptr) named.host = port.port->host;
+  return stat_prefix(pattern, named, "", {port.number, port.protocol, port.port == nullptr ? kListenerName : port.port->port_name, 0, ""});
+}
+
 void fill_chain(listener_v3::FilterChain& out, const Scope& scope, const ChainPort& port, const WayIn& way) {
   out.set_name(port.name(way.http));
   auto& match = *out.mutable_filter_chain_match();
@@ -138,7 +152,9 @@ void fill_chain(listener_v3::FilterChain& out, const Scope& scope, const ChainPo
   }
   TcpFilterSettings settings;
   settings.destinations = {{port.cluster, 0}};
-  if (port.protocol == Protocol::kMongo) fill_mongo_filter(*out.add_filters(), port.cluster);
+  settings.stat_prefix = tcp_stat_prefix(scope, port);
+  if (port.protocol == Protocol::kMongo)
+    fill_mongo_filter(*out.add_filters(), settings.stat_prefix.empty() ? port.cluster : settings.stat_prefix);
   fill_tcp_filter(*out.add_filters(), scope, settings);
 }
 

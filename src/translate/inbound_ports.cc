@@ -37,6 +37,7 @@ std::vector<InboundPort> of_services(const Scope& scope, const std::vector<Servi
     port.target = target.target;
     port.number = target.port->number;
     port.protocol = target.port->protocol;
+    port.port_name = target.port->name;
     port.host = target.service->host;
     port.bind = addresses.any;
     port.own_listener = own;
@@ -59,6 +60,7 @@ std::vector<InboundPort> of_sidecar(const Scope& scope, const std::vector<Servic
     InboundPort& port = it->second;
     port.target = port.number = listener.port.number;
     port.protocol = protocol;
+    port.port_name = listener.port.name;
     port.host = sidecar.object()->meta.name + "." + scope.view.namespace_;
     port.bind = !listener.bind.empty() ? listener.bind : addresses.own.empty() ? addresses.any : addresses.own;
     port.own_listener = own;

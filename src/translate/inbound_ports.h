@@ -14,6 +14,7 @@ struct InboundPort {
   std::uint32_t target = 0;                    // where connections arrive
   std::uint32_t number = 0;                    // of the service; differs from `target` where the service says so
   Protocol protocol = Protocol::kUnsupported;
+  std::string port_name;
   std::string host;                            // whose requests these are, for traces
   std::string bind;
   bool own_listener = false;                   // bound to its port, not fed by capture

@@ -127,22 +127,26 @@ class Gatherer {
     entry = {bind_any && !is_proxy ? Protocol::kUnsupported : port.protocol, {std::move(chain)}, std::move(binding), false};
   }
 
-  void add_opaque(const Service& service, const Port& port, Binding binding) {
-    std::vector<std::string> subnets;
-    if (binding.address.empty()) {
-      const std::vector<std::string> usable = usable_addresses(service, addresses_);
-      binding.address = usable.empty() ? service.listen_address() : usable.front();
-      if (binding.address.find('/') != std::string::npos) {
-        subnets = service.addresses;
-        binding.address = addresses_.any;
-        binding.more = addresses_.more_any;
-      } else if (binding.address == kAnyV4 && !service.kubernetes) {
-        binding.address = addresses_.any;
-        binding.more = addresses_.more_any;
-      } else if (usable.size() > 1) {
-        binding.more.assign(usable.begin() + 1, usable.end());
-      }
+  // The listener's own address, or each of the service's.
+  void add_opaque(const Service& service, const Port& port, const Binding& binding) {
+    if (!binding.address.empty()) return add_opaque_at(service, port, binding, {});
+    const std::vector<std::string> usable = usable_addresses(service, addresses_);
+    if (service.kubernetes || usable.empty()) {
+      const std::string address = usable.empty() ? service.listen_address() : usable.front();
+      Binding own{address, {}, binding.own_listener};
+      if (usable.size() > 1) own.more.assign(usable.begin() + 1, usable.end());
+      if (address == kAnyV4 && !service.kubernetes) own = any(binding.own_listener);
+      return add_opaque_at(service, port, std::move(own), {});
     }
+    for (const std::string& address : usable) {
+      if (address.find('/') != std::string::npos) add_opaque_at(service, port, any(binding.own_listener), {address});
+      else add_opaque_at(service, port, {address, {}, binding.own_listener}, {});
+    }
+  }
+
+  Binding any(bool own_listener) const { return {addresses_.any, addresses_.more_any, own_listener}; }
+
+  void add_opaque_at(const Service& service, const Port& port, Binding binding, const std::vector<std::string>& subnets) {
     const bool sniffed = port.protocol == Protocol::kUnsupported;
     const auto [it, is_new] = entries_.try_emplace({binding.address, port.number});
     Entry& entry = it->second;
@@ -262,7 +266,7 @@ void add_inspector(listener_v3::Listener& out, const char* name, const Config& c
   xds::pack(config, *filter.mutable_typed_config());
 }
 
-void add_inspectors(listener_v3::Listener& out, const std::vector<Chain>& chains) {
+void add_inspectors(listener_v3::Listener& out, const Scope& scope, const std::vector<Chain>& chains) {
   const auto any = [&](auto test) { return std::any_of(chains.begin(), chains.end(), test); };
   if (any([](const Chain& chain) { return !chain.server_names.empty(); })) {
     constexpr std::uint32_t kReadBytes = 512;  // a ClientHello often fits; the inspector reads on where it does not
@@ -270,10 +274,11 @@ void add_inspectors(listener_v3::Listener& out, const std::vector<Chain>& chains
     inspector.mutable_initial_read_buffer_size()->set_value(kReadBytes);
     add_inspector(out, "envoy.filters.listener.tls_inspector", inspector);
   }
-  if (any([](const Chain& chain) { return !chain.application_protocols.empty(); }))
-    add_inspector(out, "envoy.filters.listener.http_inspector",
-                  envoy::extensions::filters::listener::http_inspector::v3::HttpInspector{});
   out.mutable_listener_filters_timeout();  // zero: a slow first byte is no reason to guess
+  if (!any([](const Chain& chain) { return !chain.application_protocols.empty(); })) return;
+  add_inspector(out, "envoy.filters.listener.http_inspector",
+                envoy::extensions::filters::listener::http_inspector::v3::HttpInspector{});
+  set_duration(*out.mutable_listener_filters_timeout(), scope.mesh.config.protocol_detection_timeout);
 }
 
 // Chains with a condition in their order; the one without becomes the default, so that it is tried last.
@@ -304,7 +309,7 @@ listener_v3::Listener outbound(const Scope& scope, std::uint32_t port, const Ent
   if (has_setting(scope.view, "OUTBOUND_LISTENER_EXACT_BALANCE")) out.mutable_connection_balance_config()->mutable_exact_balance();
   if (binding.own_listener) out.mutable_max_connections_to_accept_per_socket_event()->set_value(1);
   else out.mutable_bind_to_port()->set_value(false);
-  add_inspectors(out, entry.chains);
+  add_inspectors(out, scope, entry.chains);
   add_chains(out, scope, entry.chains);
   return out;
 }

@@ -19,6 +19,7 @@ constexpr const char* kZone = "topology.kubernetes.io/zone";
 constexpr const char* kSubzone = "topology.istio.io/subzone";
 constexpr const char* kNetwork = "topology.istio.io/network";
 constexpr const char* kCluster = "topology.istio.io/cluster";
+constexpr const char* kHostname = "kubernetes.io/hostname";
 constexpr const char* kLocality = "topology.istio.io/locality";
 constexpr const char* kOldLocality = "istio-locality";
 
@@ -188,6 +189,30 @@ std::string locality_of_pod(const model::Mesh& mesh, const View& view, const Opt
   return {};
 }
 
+// What the annotation of a service asks for; unlike other settings it needs nobody to notice hosts that fail.
+const model::LocalityLbSetting kSameZone{.distribute = {}, .failover = {}, .failover_priority = {kNetwork, kRegion, kZone}, .enabled = true};
+const model::LocalityLbSetting kSameNode{
+    .distribute = {}, .failover = {}, .failover_priority = {kNetwork, kRegion, kZone, kSubzone, kHostname}, .enabled = true};
+
+std::string annotation_of(const model::Object* object) {
+  if (object == nullptr) return {};
+  const auto it = object->meta.annotations.find("networking.istio.io/traffic-distribution");
+  return it == object->meta.annotations.end() ? std::string() : lower(it->second);
+}
+
+// Null: nothing is asked for. The namespace speaks for services that say nothing.
+const model::LocalityLbSetting* traffic_distribution(const Service& service, const model::Mesh& mesh) {
+  std::string word = annotation_of(service.object);
+  if (word.empty()) {
+    const auto it = mesh.objects.find({model::Kind::kNamespace, "", service.namespace_});
+    if (it != mesh.objects.end()) word = annotation_of(it->second.get());
+  }
+  if (word == "preferclose" || word == "prefersamezone") return &kSameZone;
+  return word == "prefersamenode" ? &kSameNode : nullptr;
+}
+
+bool is_forced(const model::LocalityLbSetting* setting) { return setting == &kSameZone || setting == &kSameNode; }
+
 }  // namespace
 
 ClientPlace client_place(const model::Mesh& mesh, const View& view, const Options& options) {
@@ -198,10 +223,12 @@ ClientPlace client_place(const model::Mesh& mesh, const View& view, const Option
   return out;
 }
 
-LocalityChoice locality_choice(const model::LoadBalancer* rule, const model::MeshConfig& mesh) {
+LocalityChoice locality_choice(const model::LoadBalancer* rule, const Service& service, const model::Mesh& mesh) {
   if (rule != nullptr && rule->zone_aware_lb_setting) return &*rule->zone_aware_lb_setting;
+  if (rule == nullptr || !rule->locality_lb_setting)
+    if (const model::LocalityLbSetting* annotated = traffic_distribution(service, mesh)) return annotated;
   const model::LocalityLbSetting& setting =
-      rule != nullptr && rule->locality_lb_setting ? *rule->locality_lb_setting : mesh.locality_lb_setting;
+      rule != nullptr && rule->locality_lb_setting ? *rule->locality_lb_setting : mesh.config.locality_lb_setting;
   if (setting.enabled.value_or(true)) return &setting;
   return std::monostate{};
 }
@@ -217,7 +244,7 @@ void apply_locality(std::vector<EndpointGroup>& groups, const LocalityChoice& ch
   const auto* setting = std::get_if<const model::LocalityLbSetting*>(&choice);
   if (setting == nullptr) return;
   if (!(*setting)->distribute.empty()) return distribute(groups, place, (*setting)->distribute);
-  if (!failover) return;
+  if (!failover && !is_forced(*setting)) return;
   const bool by_label = !(*setting)->failover_priority.empty();
   if (by_label) prefer_labels(groups, place, (*setting)->failover_priority);
   if (!by_label || !(*setting)->failover.empty()) prefer_near(groups, place, (*setting)->failover);
@@ -232,7 +259,7 @@ void apply_locality(envoy::config::cluster::v3::Cluster& out, const LocalityChoi
   }
   const auto* setting = std::get_if<const model::LocalityLbSetting*>(&choice);
   if (setting == nullptr) return;
-  const bool fails_over = failover && (!(*setting)->failover.empty() || !(*setting)->failover_priority.empty());
+  const bool fails_over = (failover || is_forced(*setting)) && (!(*setting)->failover.empty() || !(*setting)->failover_priority.empty());
   if (fails_over || !(*setting)->distribute.empty()) out.mutable_common_lb_config()->mutable_locality_weighted_lb_config();
 }
 

@@ -26,8 +26,8 @@ ClientPlace client_place(const model::Mesh& mesh, const View& view, const Option
 
 // Nothing, or one of the two settings.
 using LocalityChoice = std::variant<std::monostate, const model::LocalityLbSetting*, const model::ZoneAwareLbSetting*>;
-// The rule's, else the mesh's. One that is turned off hides the other.
-LocalityChoice locality_choice(const model::LoadBalancer* rule, const model::MeshConfig& mesh);
+// The rule's, else the service's annotation, else the mesh's. One that is turned off hides the others.
+LocalityChoice locality_choice(const model::LoadBalancer* rule, const Service& service, const model::Mesh& mesh);
 
 // The endpoints of one locality and one priority.
 struct EndpointGroup {

@@ -72,13 +72,13 @@ Workload workload_of_entry(const model::Object& object, const model::WorkloadEnt
   out.address = entry.address;
   out.name = object.meta.name;
   out.namespace_ = object.meta.namespace_;
-  out.locality = entry.locality;
+  out.locality = locality_of(entry);
   out.account = entry.service_account;
   out.network = entry.network;
   out.ports = entry.ports;
   out.weight = entry.weight == 0 ? 1 : entry.weight;
   Labels labels = object.meta.labels;
-  for (const auto& [key, value] : entry.labels) labels[key] = value;  // the entry's own labels go before its metadata's
+  labels.insert(entry.labels.begin(), entry.labels.end());  // its metadata's labels go before the entry's own
   out.labels = std::make_shared<const Labels>(std::move(labels));
   return out;
 }
@@ -171,8 +171,21 @@ Registry::Registry(const model::Mesh& mesh, const Options& options)
   std::vector<Service> entries = service_entries(mesh, *workloads_);
   std::move(entries.begin(), entries.end(), std::back_inserter(services_));
   if (options.allocate_addresses) allocate_addresses(services_);
+  merge_endpoints(services_);
+  if (options.compat == Compat::kIstio) repeat_by_address();
   for (const Service& service : services_) by_host_[service.host].push_back(&service);
   link_aliases();
+}
+
+// istiod has a service for each address of a ServiceEntry, and the endpoints of all under one name.
+void Registry::repeat_by_address() {
+  for (Service& service : services_) {
+    if (service.kubernetes) continue;
+    for (std::vector<Endpoint>& endpoints : service.endpoints) {
+      const std::vector<Endpoint> once = endpoints;
+      for (std::size_t i = 1; i < service.addresses.size(); ++i) endpoints.insert(endpoints.end(), once.begin(), once.end());
+    }
+  }
 }
 
 void Registry::link_aliases() {

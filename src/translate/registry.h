@@ -98,6 +98,7 @@ class Registry {
 
  private:
   void link_aliases();
+  void repeat_by_address();
 
   std::unique_ptr<const Workloads> workloads_;
   std::vector<Service> services_;
@@ -137,6 +138,10 @@ class Workloads {
 
 std::vector<Service> kubernetes_services(const model::Mesh& mesh, const Workloads& workloads, const Options& options);
 std::vector<Service> service_entries(const model::Mesh& mesh, const Workloads& workloads);
+// Services of one namespace and host have the endpoints of all of them, port by port, told apart by the ports' names.
+void merge_endpoints(std::vector<Service>& services);
+// What the entry says, else its labels.
+std::string locality_of(const model::WorkloadEntry& entry);
 
 // The TLS that the endpoint's own proxy takes: what its label says, else "istio" for a WorkloadEntry with an account.
 std::string tls_mode(const Labels& labels, const std::string& entry_account);

@@ -32,11 +32,13 @@ Endpoint slice_endpoint(const model::EndpointSlice::Endpoint& from, const Servic
   Endpoint out;
   out.address = from.addresses.empty() ? std::string() : from.addresses.front();
   out.health = from.ready ? Health::kHealthy : Health::kUnhealthy;
-  out.namespace_ = service.namespace_;
   out.labels = kNoLabels;
+  const bool names_pod = !from.target_pod.empty();
+  // istiod knows nothing of an endpoint that names no pod.
+  if (!names_pod && options.compat == Compat::kIstio) return out;
+  out.namespace_ = service.namespace_;
   out.locality = slice_locality(from, options);
-  const Workload* pod = from.target_pod.empty() ? workloads.pod_at(out.address)
-                                                : workloads.pod(service.namespace_, from.target_pod);
+  const Workload* pod = names_pod ? workloads.pod(service.namespace_, from.target_pod) : workloads.pod_at(out.address);
   if (pod != nullptr) {
     out.workload = pod->name;
     out.account = pod->account;
@@ -75,6 +77,8 @@ std::uint32_t port_of_workload(const Workload& workload, const Port& port) {
   if (!workload.pod) {
     if (const auto it = workload.ports.find(port.name); it != workload.ports.end()) return it->second;
   }
+  // A named port that the workload does not have is not served.
+  if (!port.target_name.empty()) return 0;
   return port.target != 0 ? port.target : port.number;
 }
 
@@ -125,9 +129,7 @@ Service service_of(const model::Object& object, const model::Service& spec, cons
   } else if (spec.cluster_ip == "None") {
     out.resolution = Resolution::kPassthrough;
   } else if (!spec.cluster_ip.empty()) {
-    out.addresses.push_back(spec.cluster_ip);
-    for (const std::string& address : spec.cluster_ips)
-      if (address != spec.cluster_ip) out.addresses.push_back(address);
+    out.addresses.push_back(spec.cluster_ip);  // of a second family istiod knows nothing by default
   }
   if (const auto it = object.meta.annotations.find(std::string(kExportToAnnotation));
       it != object.meta.annotations.end())

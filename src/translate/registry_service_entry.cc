@@ -1,4 +1,7 @@
 // ServiceEntries: one service for each host, endpoints inline or selected.
+#include <algorithm>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "translate/names.h"
@@ -38,7 +41,7 @@ Endpoint inline_endpoint(const model::Object& object, const model::WorkloadEntry
   Endpoint out;
   out.address = from.address;
   out.weight = from.weight == 0 ? 1 : from.weight;
-  out.locality = from.locality;
+  out.locality = locality_of(from);
   out.workload = object.meta.name + "-" + std::to_string(index);
   out.namespace_ = object.meta.namespace_;
   out.account = from.service_account;
@@ -91,6 +94,17 @@ void add_host_itself(const model::Object& object, Service& service) {
   }
 }
 
+// A subnet of one address is an address.
+std::vector<std::string> dialled_addresses(const ServiceEntry& entry) {
+  std::vector<std::string> out = entry.addresses;
+  for (std::string& address : out) {
+    const bool is_v6 = address.find(':') != std::string::npos;
+    const std::string_view whole = is_v6 ? "/128" : "/32";
+    if (address.ends_with(whole)) address.resize(address.size() - whole.size());
+  }
+  return out;
+}
+
 void add_endpoints(const model::Object& object, const ServiceEntry& entry, Service& service,
                    const Workloads& workloads) {
   if (entry.has_workload_selector) {
@@ -103,7 +117,50 @@ void add_endpoints(const model::Object& object, const ServiceEntry& entry, Servi
   if (is_dns && entry.endpoints.empty()) add_host_itself(object, service);
 }
 
+// Those of one namespace and host, oldest first. A name that is resolved in turns can be one alone on a port.
+void merge_group(const std::vector<Service*>& group) {
+  std::map<std::string, std::vector<Endpoint>> by_port;
+  std::set<std::uint32_t> taken;
+  for (const Service* service : group) {
+    std::set<std::uint32_t> own;
+    for (const Port& port : service->ports) {
+      const std::vector<Endpoint>& endpoints = service->endpoints[service->port_index(port)];
+      const bool in_turns = service->resolution == Resolution::kDnsRoundRobin;
+      if (endpoints.empty() || (in_turns && taken.contains(port.number))) continue;
+      own.insert(port.number);
+      auto& all = by_port[port.name];
+      all.insert(all.end(), endpoints.begin(), endpoints.end());
+    }
+    taken.insert(own.begin(), own.end());
+  }
+  for (Service* service : group)
+    for (const Port& port : service->ports) service->endpoints[service->port_index(port)] = by_port[port.name];
+}
+
 }  // namespace
+
+std::string locality_of(const model::WorkloadEntry& entry) {
+  if (!entry.locality.empty()) return entry.locality;
+  for (const char* key : {"topology.istio.io/locality", "istio-locality"}) {
+    const auto it = entry.labels.find(key);
+    if (it == entry.labels.end()) continue;
+    std::string out = it->second;  // "region.zone.subzone": a label cannot hold a slash
+    if (out.find('/') == std::string::npos) std::replace(out.begin(), out.end(), '.', '/');
+    return out;
+  }
+  return {};
+}
+
+void merge_endpoints(std::vector<Service>& services) {
+  std::map<std::pair<std::string, std::string>, std::vector<Service*>> by_host;
+  for (Service& service : services)
+    if (service.resolution != Resolution::kAlias) by_host[{service.namespace_, service.host}].push_back(&service);
+  for (auto& [key, group] : by_host) {
+    if (group.size() < 2) continue;
+    std::stable_sort(group.begin(), group.end(), [](const Service* a, const Service* b) { return model::older(*a->object, *b->object); });
+    merge_group(group);
+  }
+}
 
 std::vector<Service> service_entries(const model::Mesh& mesh, const Workloads& workloads) {
   std::vector<Service> out;
@@ -116,7 +173,7 @@ std::vector<Service> service_entries(const model::Mesh& mesh, const Workloads& w
       service.namespace_ = object->meta.namespace_;
       service.ports = ports_of(*entry);
       service.endpoints.resize(service.ports.size());
-      service.addresses = entry->addresses;
+      service.addresses = dialled_addresses(*entry);
       service.resolution = resolution_of(*entry);
       service.external = entry->location == ServiceEntry::Location::kMeshExternal;
       service.selects_workloads = entry->has_workload_selector;

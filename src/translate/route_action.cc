@@ -101,7 +101,9 @@ void fill_redirect(route_v3::Route& out, const model::HttpRedirect& from, const 
     case 303: to.set_response_code(route_v3::RedirectAction::SEE_OTHER); return;
     case 307: to.set_response_code(route_v3::RedirectAction::TEMPORARY_REDIRECT); return;
     case 308: to.set_response_code(route_v3::RedirectAction::PERMANENT_REDIRECT); return;
-    default: to.set_response_code(route_v3::RedirectAction::MOVED_PERMANENTLY); return;
+    case 0:
+    case 301: to.set_response_code(route_v3::RedirectAction::MOVED_PERMANENTLY); return;
+    default: out.clear_redirect();  // Envoy has no other: such a route does nothing, as in istiod
   }
 }
 

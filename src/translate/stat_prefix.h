@@ -8,7 +8,8 @@
 
 namespace lateen::translate {
 
-// "%SERVICE%_%SERVICE_PORT%" with the service's words in it.
-std::string stat_prefix(std::string_view pattern, const Service& service, std::string_view subset, const Port& port);
+// "%SERVICE%_%SERVICE_PORT%" with the service's words in it. `target`: the workload's port, of an inbound cluster.
+std::string stat_prefix(std::string_view pattern, const Service& service, std::string_view subset, const Port& port,
+                        std::uint32_t target = 0);
 
 }  // namespace lateen::translate

@@ -7,7 +7,6 @@
 
 #include <limits>
 
-#include "translate/locality.h"
 #include "translate/shapes.h"
 
 namespace lateen::translate {
@@ -239,8 +238,7 @@ void apply_policy(cluster_v3::Cluster& out, HttpOptions& http, const PolicyInput
   }
   if (!balances) return;
   out.mutable_common_lb_config()->mutable_healthy_panic_threshold();
-  const model::LoadBalancer* balancer = policy.load_balancer ? &*policy.load_balancer : nullptr;
-  apply_locality(out, locality_choice(balancer, input.config), outliers.has_value());
+  apply_locality(out, input.locality, outliers.has_value());
   if (out.type() == cluster_v3::Cluster::ORIGINAL_DST) out.set_lb_policy(cluster_v3::Cluster::CLUSTER_PROVIDED);
   else apply_load_balancer(out, policy.load_balancer.value_or(model::LoadBalancer{}));
 }

@@ -3,6 +3,7 @@
 
 #include "model/mesh.h"
 #include "translate/destination_rules.h"
+#include "translate/locality.h"
 #include "translate/protocol.h"
 #include "translate/translate.h"
 
@@ -22,6 +23,7 @@ struct PolicyInput {
   const model::MeshConfig& config;
   bool sidecar = true;                           // a gateway does not sniff, and so speaks one protocol upstream
   bool outbound = true;                          // the server's side is never upgraded to HTTP/2
+  LocalityChoice locality = {};
 };
 
 // `out` has its type already. Leaves `http` empty where nothing asks for protocol options.

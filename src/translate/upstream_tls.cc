@@ -192,7 +192,10 @@ void apply_upstream_tls(cluster_v3::Cluster& out, HttpOptions& http, const TlsIn
 }
 
 void apply_proxy_protocol(cluster_v3::Cluster& out, model::ProxyProtocolVersion version) {
-  if (!out.has_transport_socket() && out.transport_socket_matches_size() == 0) set_raw(*out.mutable_transport_socket());
+  if (!out.has_transport_socket() && out.transport_socket_matches_size() == 0) {
+    set_raw(*out.mutable_transport_socket());
+    out.mutable_transport_socket()->set_name("raw_buffer");  // istiod has two names for it
+  }
   if (out.has_transport_socket()) wrap(*out.mutable_transport_socket(), version);
   for (auto& match : *out.mutable_transport_socket_matches()) wrap(*match.mutable_transport_socket(), version);
 }

@@ -165,8 +165,7 @@ class TableBuilder {
       add_host(group, host, std::move(domains), {});
     }
     for (const Service* service : group.services) {
-      Domains domains = service_domains(*service, scope_.view, scope_.mesh.config.cluster_domain,
-                                        port_ == kAnyPort ? group.port : 0);
+      Domains domains = service_domains(*service, scope_, port_ == kAnyPort ? group.port : 0);
       add_host(group, service->host, std::move(domains.all), domains.short_forms);
     }
   }
@@ -269,8 +268,12 @@ class EgressTables {
  public:
   EgressTables(const Scope& scope, const EgressListener& egress, Notes notes)
       : scope_(scope), egress_(egress), notes_(notes), index_(*egress.virtual_services) {
-    for (const auto& [host, service] : egress.by_host)
-      for (const Port& port : service->ports) by_port_[port.number].emplace(host, service);
+    // Of services with one host, the one that goes first on a port has it, Kubernetes' before others.
+    for (const Service* service : egress.services)
+      for (const Port& port : service->ports) {
+        const auto [it, is_new] = by_port_[port.number].emplace(service->host, service);
+        if (!is_new && service->kubernetes && !it->second->kubernetes) it->second = service;
+      }
     const auto* spec = egress.spec;
     is_proxy_ = egress.has_port() && parse_protocol(spec->port->protocol) == Protocol::kHttpProxy;
   }

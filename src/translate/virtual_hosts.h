@@ -28,7 +28,7 @@ struct Domains {
   std::vector<std::string> all;
   std::vector<std::string> short_forms;   // those of `all` that are no full name
 };
-Domains service_domains(const Service& service, const View& client, std::string_view cluster_domain, std::uint32_t with_port);
+Domains service_domains(const Service& service, const Scope& scope, std::uint32_t with_port);
 // "reviews.", "reviews", "reviews.default", ...: what `host` is called besides.
 std::vector<std::string> short_names(const std::string& host, std::string_view client_namespace, std::string_view cluster_domain);
 
