@@ -2,7 +2,7 @@
 """Compares `lateen xds --compat istio` with what istiod made of the same input, resource by resource.
 
 usage: golden.py compare [--reasons FILE] LATEEN CASES_DIR [CASE...]   a table; then what differs in each unequal case
-       golden.py import CASES_DIR OUT_DIR CASE...     writes cases for tests/golden: inputs, and what differs from a base
+       golden.py import [--folder translated] CASES_DIR OUT_DIR CASE...     writes cases for tests/golden: inputs, and what differs from a base
 
 CASES_DIR holds base/base-k8s.yaml, base/golden-mesh.yaml (or --base DIR) and a folder a case: input.yaml, node.json,
 mesh.yaml where it has its own, and istiod's clusters.json, endpoints.json, listeners.json, routes.json, ecds.json; or
@@ -25,6 +25,7 @@ import tempfile
 
 KINDS = ["clusters", "endpoints", "listeners", "routes", "ecds"]
 SETS = {"domains", "lb_endpoints", "endpoints"}   # lists whose order means nothing
+IMPORTED = ["cases", "translated"]
 BASES = {"sidecar": "000-base-sidecar", "router": "002-base-gateway-empty"}
 LAST_JUDGED_GROUP = 8
 REASONS_AT_MOST = 15
@@ -135,12 +136,17 @@ def run_case(lateen, cases, base, case):
         return list(all_differences(*({kind: load(f, kind) for kind in KINDS} for f in (folder, out))))
 
 
+def case_folders(cases):
+    """Of tests/golden: "cases", and "translated" for those that nobody sends traffic through."""
+    return [cases / name for name in IMPORTED if (cases / name).is_dir()] or [cases]
+
+
 def case_folder(cases, case):
-    return cases / "cases" / case if (cases / "cases").is_dir() else cases / case
+    return next((folder / case for folder in case_folders(cases) if (folder / case).is_dir()), cases / case)
 
 
 def case_names(cases):
-    return sorted(p.name for p in case_folder(cases, "").iterdir() if (p / "node.json").exists())
+    return sorted(p.name for folder in case_folders(cases) for p in folder.iterdir() if (p / "node.json").exists())
 
 
 def base_folder(cases, given):
@@ -220,7 +226,7 @@ def import_cases(options):
         if (cases / base).exists():
             write_lines(out / f"{kind}.json", pieces(cases / base))
     for name in options.names:
-        folder = out / "cases" / name
+        folder = out / options.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         for file in ["input.yaml", "node.json", "mesh.yaml", "REJECTED"]:
             if (cases / name / file).exists():
@@ -242,6 +248,7 @@ def main():
     comparing.add_argument("lateen")
     comparing.set_defaults(run=compare)
     importing = commands.add_parser("import")
+    importing.add_argument("--folder", choices=IMPORTED, default=IMPORTED[0])
     importing.set_defaults(run=import_cases)
     for command in (comparing, importing):
         command.add_argument("--base")

@@ -1,6 +1,7 @@
 #include "golden_case.h"
 
 #include <envoy/config/cluster/v3/cluster.pb.h>
+#include <envoy/config/core/v3/extension.pb.h>
 #include <envoy/config/endpoint/v3/endpoint.pb.h>
 #include <envoy/config/listener/v3/listener.pb.h>
 #include <envoy/config/route/v3/route.pb.h>
@@ -20,6 +21,7 @@
 #include "model/read.h"
 #include "translate/translate.h"
 #include "xds/messages.h"
+#include "xds/types.h"
 
 namespace lateen::golden {
 namespace {
@@ -56,6 +58,7 @@ std::unique_ptr<pb::Message> message_for(const std::string& key) {
   namespace routes = envoy::config::route::v3;
   if (key.starts_with("clusters/")) return std::make_unique<envoy::config::cluster::v3::Cluster>();
   if (key.starts_with("endpoints/")) return std::make_unique<envoy::config::endpoint::v3::ClusterLoadAssignment>();
+  if (key.starts_with("ecds/")) return std::make_unique<envoy::config::core::v3::TypedExtensionConfig>();
   if (key.starts_with("listeners/")) return std::make_unique<envoy::config::listener::v3::Listener>();
   const bool is_host = std::count(key.begin(), key.end(), '/') > 1;
   if (is_host) return std::make_unique<routes::VirtualHost>();
@@ -73,18 +76,12 @@ std::string canonical(const std::string& key, const pb::Value& value) {
   std::string json;
   if (const auto status = pb::util::MessageToJsonString(value, &json); !status.ok()) give_up(status.ToString());
   const auto message = message_for(key);
-  if (const auto status = pb::util::JsonStringToMessage(json, message.get()); !status.ok())
-    give_up(key + ": " + status.ToString());
+  if (const auto read = xds::from_json(json, *message, xds::UnknownFields::kRefuse); !read) give_up(key + ": " + read.error().message);
   return json_of(*message);
-}
-
-bool is_inbound(const std::string& name) {
-  return name.starts_with("inbound") || name == "InboundPassthroughCluster" || name == "virtualInbound";
 }
 
 void add(Pieces& out, const char* kind, std::string_view type, const xds::ResourceMap& resources) {
   for (const auto& [name, resource] : resources) {
-    if (is_inbound(name)) continue;
     const auto json = xds::resource_json(type, resource->bytes);
     if (!json) give_up(json.error().message);
     out[std::string(kind) + "/" + name] = *json;
@@ -147,8 +144,9 @@ T value_or_give_up(Result<T> result) {
 
 std::vector<Case> all_cases() {
   std::vector<Case> out;
-  for (const auto& entry : std::filesystem::directory_iterator(kFolder / "cases"))
-    if (entry.is_directory()) out.push_back({entry.path().filename().string(), entry.path().string()});
+  for (const char* folder : {"cases", "translated"})
+    for (const auto& entry : std::filesystem::directory_iterator(kFolder / folder))
+      if (entry.is_directory()) out.push_back({entry.path().filename().string(), entry.path().string()});
   std::sort(out.begin(), out.end(), [](const Case& a, const Case& b) { return a.name < b.name; });
   return out;
 }
@@ -166,6 +164,7 @@ Pieces expected(const Case& golden) {
 Pieces translated(const Case& golden) {
   translate::Options options;
   options.compat = translate::Compat::kIstio;
+  options.inbound = true;
   const std::vector<cli::NamedInput> manifests{read_file(kFolder / "base-k8s.yaml"), read_file(golden.folder + "/input.yaml")};
   std::vector<std::filesystem::path> configs{kFolder / "golden-mesh.yaml"};
   if (std::filesystem::exists(golden.folder + "/mesh.yaml")) configs.emplace_back(golden.folder + "/mesh.yaml");
@@ -176,13 +175,16 @@ Pieces translated(const Case& golden) {
     mesh.config = model::read_mesh_config(config.text, config.name, mesh.config).config;
   }
   cli::apply_mesh_config(mesh.config, options);
+  const cli::NamedInput node = read_file(golden.folder + "/node.json");
+  mesh.config = cli::mesh_config_for(node, mesh.config, problems);
   for (const cli::NamedInput& input : manifests) options.node_localities.merge(cli::read_node_localities(input));
-  const translate::View view = value_or_give_up(cli::read_node(read_file(golden.folder + "/node.json")));
+  const translate::View view = value_or_give_up(cli::read_node(node));
   const xds::Resources resources = translate::translate(mesh, view, options).resources;
   Pieces out;
   add(out, "clusters", xds::kClusterType, resources.clusters);
   add(out, "endpoints", xds::kEndpointType, resources.endpoints);
   add(out, "listeners", xds::kListenerType, resources.listeners);
+  add(out, "ecds", xds::kExtensionConfigType, resources.extension_configs);
   for (const auto& [table, parts] : resources.routes) {
     out["routes/" + table] = value_or_give_up(xds::resource_json(xds::kRouteType, parts.shell->bytes));
     for (const auto& host : parts.virtual_hosts)
