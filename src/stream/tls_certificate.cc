@@ -107,9 +107,10 @@ std::vector<std::string> alternative_names(X509& certificate, int kind) {
       static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr)));
   for (int i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
-    if (name->type != kind) continue;
+    const bool is_text = name->type == GEN_DNS || name->type == GEN_URI || name->type == GEN_EMAIL || name->type == GEN_IPADD;
+    if (!is_text || (kind >= 0 && name->type != kind)) continue;
     // A zero byte would let a name look like another to who reads it as C text.
-    std::string text = kind == GEN_IPADD ? address_text(name->d.iPAddress) : text_of(name->d.ia5);
+    std::string text = name->type == GEN_IPADD ? address_text(name->d.iPAddress) : text_of(name->d.ia5);
     if (!text.empty() && text.find('\0') == std::string::npos) texts.push_back(std::move(text));
   }
   return texts;

@@ -15,13 +15,14 @@ namespace {
 // BoringSSL's number of an SSL error whose name both libraries share. What Envoy prints is (16 << 24 | reason).
 constexpr std::uint64_t kBoringSslLibrary = std::uint64_t{16} << 24;
 constexpr int kAlertReasonFirst = 1000;   // SSL_R_..._ALERT_...: the alert's number is added, in both
-constexpr std::array<std::pair<int, std::uint64_t>, 10> kReasons = {{
+constexpr std::array<std::pair<int, std::uint64_t>, 11> kReasons = {{
     {SSL_R_CERTIFICATE_VERIFY_FAILED, 125},
     {SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, 192},
     {SSL_R_WRONG_VERSION_NUMBER, 247},
     {SSL_R_UNSUPPORTED_PROTOCOL, 240},
     {SSL_R_NO_SHARED_CIPHER, 184},
     {SSL_R_HTTP_REQUEST, 156},
+    {SSL_R_NO_CIPHERS_AVAILABLE, 175},
     {SSL_R_UNEXPECTED_MESSAGE, 223},
     {SSL_R_NO_RENEGOTIATION, 182},
     {SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, 130},

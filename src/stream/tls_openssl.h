@@ -37,7 +37,7 @@ Result<std::vector<X509Owner>> read_certificates(std::string_view pem);
 Result<KeyOwner> read_private_key(std::string_view pem, const std::string& password);
 
 TlsCertificateFacts certificate_facts(X509& certificate, const STACK_OF(X509)* chain);
-// The texts of one kind of subject alternative names (GEN_DNS ...), as Envoy compares them.
+// The texts of one kind of subject alternative names (GEN_DNS, GEN_URI, GEN_EMAIL, GEN_IPADD; negative: of all these).
 std::vector<std::string> alternative_names(X509& certificate, int kind);
 std::string certificate_sha256(const X509& certificate);   // raw
 std::string spki_sha256(const X509& certificate);          // raw

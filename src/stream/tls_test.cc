@@ -242,7 +242,7 @@ TEST(Tls, ClientVerification) {
        [&](TlsTrust& trust) { trust.ca = other_root.certificate, trust.accepts_untrusted = true; }, "", TlsOutcome::kOpen, ""},
       {"uri", names(TlsName::Kind::kUri, "spiffe://td/ns/a/sa/web"), "", TlsOutcome::kOpen, ""},
       {"other uri", names(TlsName::Kind::kUri, "spiffe://td/ns/a/sa/other"), "", TlsOutcome::kVerifyName,
-       "verify cert failed: SAN matcher"},
+       "verify cert failed: SAN matcher, certificate SANs are [web.example, *.wild.example, spiffe://td/ns/a/sa/web, 127.0.0.1]"},
       {"uri as dns", names(TlsName::Kind::kDns, "spiffe://td/ns/a/sa/web"), "", TlsOutcome::kVerifyName, "SAN matcher"},
       {"any kind", names(TlsName::Kind::kAny, "127.0.0.1"), "", TlsOutcome::kOpen, ""},
       {"wildcard", names(TlsName::Kind::kDns, "a.wild.example"), "", TlsOutcome::kOpen, ""},

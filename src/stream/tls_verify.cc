@@ -45,6 +45,20 @@ bool hash_matches(const TlsTrust& trust, const X509& certificate) {
          contains(trust.spki_sha256, spki_sha256(certificate));
 }
 
+std::string list_of_names(X509& certificate) {
+  std::string all;
+  for (const std::string& name : alternative_names(certificate, -1)) all += (all.empty() ? "" : ", ") + name;
+  return "[" + all + "]";
+}
+
+// BoringSSL writes one word in two.
+std::string reason_of(int error) {
+  std::string reason = X509_verify_cert_error_string(error);
+  const std::size_t at = reason.find("self-signed");
+  if (at != std::string::npos) reason.replace(at, 11, "self signed");
+  return reason;
+}
+
 int refuse(X509_STORE_CTX* store, TlsConnection& connection, TlsOutcome outcome, int error, std::string text) {
   X509_STORE_CTX_set_error(store, error);
   connection.note_verify_failure(outcome, std::move(text));
@@ -63,7 +77,7 @@ int verify_peer(X509_STORE_CTX* store, void*) {
     const int error = X509_STORE_CTX_get_error(store);
     return refuse(store, connection, TlsOutcome::kVerifyError, error == X509_V_OK ? X509_V_ERR_UNSPECIFIED : error,
                   "verify cert failed: X509_verify_cert: certificate verification error at depth " +
-                      std::to_string(X509_STORE_CTX_get_error_depth(store)) + ": " + X509_verify_cert_error_string(error));
+                      std::to_string(X509_STORE_CTX_get_error_depth(store)) + ": " + reason_of(error));
   }
   X509* certificate = X509_STORE_CTX_get0_cert(store);
   if (certificate == nullptr) return refuse(store, connection, TlsOutcome::kNoCertificate, X509_V_ERR_UNSPECIFIED, "verify cert failed: no certificate");
@@ -71,13 +85,15 @@ int verify_peer(X509_STORE_CTX* store, void*) {
   of_sni.kind = TlsName::Kind::kDns;
   of_sni.exact = connection.verify_name();
   if (!of_sni.exact.empty() && !has_name(*certificate, of_sni)) {
-    return refuse(store, connection, TlsOutcome::kVerifyName, X509_V_ERR_HOSTNAME_MISMATCH, "verify cert failed: verify SAN list");
+    return refuse(store, connection, TlsOutcome::kVerifyName, X509_V_ERR_UNSPECIFIED,
+                  "verify cert failed: verify SAN list");
   }
   const bool names_fit = trust.names.empty() || std::any_of(trust.names.begin(), trust.names.end(), [&](const TlsName& name) {
                            return has_name(*certificate, name);
                          });
   if (!names_fit) {
-    return refuse(store, connection, TlsOutcome::kVerifyName, X509_V_ERR_HOSTNAME_MISMATCH, "verify cert failed: SAN matcher");
+    return refuse(store, connection, TlsOutcome::kVerifyName, X509_V_ERR_UNSPECIFIED,
+                  "verify cert failed: SAN matcher, certificate SANs are " + list_of_names(*certificate));
   }
   const bool hashes_asked = !trust.certificate_sha256.empty() || !trust.spki_sha256.empty();
   if (hashes_asked && !hash_matches(trust, *certificate)) {
