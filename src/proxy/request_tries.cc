@@ -158,7 +158,12 @@ void RequestMachine::finish_response_head(http::ResponseHead& head, std::string_
     upstream_service_time_ = now - *request_ended_at_;
     set_number(head.headers, HeaderId::kXEnvoyUpstreamServiceTime, duration_cast<std::chrono::milliseconds>(upstream_service_time_).count());
   }
-  if (context_.outbound) head.headers.remove(HeaderId::kXEnvoyDecoratorOperation);
+  // The operation's name goes forward from a client's proxy and back from a server's.
+  if (context_.outbound) {
+    head.headers.remove(HeaderId::kXEnvoyDecoratorOperation);
+  } else if (!decision_.route->operation.empty()) {
+    head.headers.set(HeaderId::kXEnvoyDecoratorOperation, decision_.route->operation);
+  }
   for (const std::string& cookie : set_cookies_) head.headers.add(HeaderId::kSetCookie, cookie);
   const runtime::RequestView request = view();
   runtime::HeaderContext context = header_context(request);

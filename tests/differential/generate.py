@@ -158,7 +158,7 @@ def requests_for(table, known):
     out = []
     for host in table.get("virtual_hosts", []):
         content = json.dumps(host, sort_keys=True)
-        if content in known or host["name"] == "allow_any": continue
+        if content in known or host["name"] == "allow_any" or "PassthroughCluster" in content: continue
         known.add(content)
         domains = [domain_text(d) for d in host["domains"]]
         for number, route in enumerate(host.get("routes", [])):

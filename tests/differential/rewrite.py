@@ -2,12 +2,15 @@
 
 What is changed is the same for both data planes:
   - every name gets the case in front, so that all cases live in one process;
-  - a listener that is reached through a capture binds a port of its own;
+  - a listener that is reached through a capture binds a port of its own; one with TLS or with a port in its matches
+    (the inbound side) becomes one listener a chain, plain, as if that had been chosen already;
+  - the workload's own ports (clusters inbound|...) become an upstream like others;
   - each endpoint of each cluster becomes an upstream of its own, so that the upstream tells the cluster;
   - TLS towards upstreams is taken away (tests/e2e/test_tls.py has it), HTTP/2 towards upstreams too;
   - delays of faults are cut to 10 ms.
 """
 import copy
+import json
 
 HCM = "envoy.filters.network.http_connection_manager"
 TCP = "envoy.filters.network.tcp_proxy"
@@ -23,6 +26,22 @@ def walk(value, visit):
     elif isinstance(value, list):
         for item in value:
             walk(item, visit)
+
+
+def split(listener):
+    """The listener, or one for each HTTP chain where TLS or a port decides among them."""
+    chains = listener.get("filter_chains", [])
+    if not any("transport_socket" in c or "destination_port" in c.get("filter_chain_match", {}) for c in chains):
+        return [listener]
+    out = []
+    for number, chain in enumerate(chains):
+        # To the address that was dialled: that is the listener itself here.
+        if not any(f["name"] == HCM for f in chain["filters"]) or "InboundPassthroughCluster" in json.dumps(chain): continue
+        single = {key: value for key, value in listener.items() if key not in ("filter_chains", "default_filter_chain", "use_original_dst", "listener_filters")}
+        single["name"] = f"{listener['name']}#{number}"
+        single["filter_chains"] = [{"filters": copy.deepcopy(chain["filters"])}]
+        out.append(single)
+    return out
 
 
 class Case:
@@ -42,10 +61,10 @@ class Case:
             walk(table, self._route_part)
             table["name"] = self.named(table["name"])
             self.routes.append(table)
-        self.ports_of = {}                           # listener name -> route tables it serves
+        self.tables_of = {}                          # listener name -> route tables it serves, as they were
         for listener in local["listeners"]:
-            if self._wanted(listener):
-                self.listeners.append(self._listener(listener))
+            for single in split(listener):
+                if self._wanted(single): self.listeners.append(self._listener(single))
 
     def named(self, name):
         return f"{self.name}/{name}"
@@ -56,6 +75,11 @@ class Case:
         cluster.pop("alt_stat_name", None)
         cluster.pop("transport_socket", None)
         cluster.pop("transport_socket_matches", None)
+        if name.startswith("inbound|") and "load_assignment" not in cluster:
+            for key in ("upstream_bind_config", "original_dst_lb_config", "cleanup_interval"): cluster.pop(key, None)
+            cluster["type"], cluster["lb_policy"] = "STATIC", "ROUND_ROBIN"
+            cluster["load_assignment"] = {"cluster_name": cluster["name"], "endpoints": [{"lb_endpoints": [
+                {"endpoint": {"address": {"socket_address": {"address": "local", "port_value": 0}}}}]}]}
         options = cluster.get("typed_extension_protocol_options", {}).get("envoy.extensions.upstreams.http.v3.HttpProtocolOptions")
         if options is not None and "explicit_http_config" in options:
             options["explicit_http_config"] = {"http_protocol_options": {}}
@@ -100,13 +124,18 @@ class Case:
         listener.pop("additional_addresses", None)
         listener.pop("bind_to_port", None)
         listener.pop("enable_reuse_port", None)
-        tables = self.ports_of.setdefault(listener["name"], [])
+        named = {table["name"]: table for table in self.plain["routes"]}
+        tables = self.tables_of.setdefault(listener["name"], [])
+        for chain in listener.get("filter_chains", []) + [c for c in [listener.get("default_filter_chain")] if c]:
+            for handler in chain["filters"]:
+                config = handler.get("typed_config", {})
+                if "route_config" in config: tables.append(copy.deepcopy(config["route_config"]))
+                elif "rds" in config: tables.append(named.get(config["rds"]["route_config_name"], {}))
 
         def visit(part):
             self._route_part(part)
             rds = part.get("rds")
             if isinstance(rds, dict):
-                tables.append(rds["route_config_name"])
                 rds["route_config_name"] = self.named(rds["route_config_name"])
             if part.get("access_log"):
                 part["access_log"] = []

@@ -64,9 +64,8 @@ def load_cases(arguments, scratch, echo):
 def ask(case, ports, ours, echo, client, known, arguments):
     """(requests sent, differing requests)."""
     sent, bad, late = 0, 0, []
-    tables = {table["name"]: table for table in case.plain["routes"]}
-    wanted = [(listener, request) for listener, names in case.ports_of.items() for name in names
-              for request in generate.requests_for(tables.get(name, {}), known)]
+    wanted = [(listener, request) for listener, tables in case.tables_of.items() for table in tables
+              for request in generate.requests_for(table, known)]
     for listener, request in sorted(wanted, key=lambda pair: pair[1].late):
         sent += 1
         lines = compare.compare(client, request, ports[listener], ours[listener], echo, f"{case.name}-{sent}")
