@@ -5,8 +5,10 @@ import json
 import re
 import socket
 import struct
+import time
 
 CHANGING = {"x-request-id", "date", "x-envoy-upstream-service-time", "x-test-id"}
+SHADOW_SECONDS_MAX = 1    # mirrored requests may come after the answer
 DRAW_SHARE_TOLD = 0.3     # an outcome that one side has in this share of the draws must be seen on the other side
 
 
@@ -137,6 +139,10 @@ def shape(out):
     return json.dumps([out["status"], out.get("cluster"), out.get("path"), out.get("body")])
 
 
+def arrivals(backends, test_id):
+    return [sum(n for (_, i), n in backends.arrivals.items() if i == f"{side}{test_id}-0") for side in "el"]
+
+
 def compare(client, request, envoy_port, our_port, backends, test_id):
     """Lines; empty: the same."""
     answers = {}
@@ -144,7 +150,11 @@ def compare(client, request, envoy_port, our_port, backends, test_id):
         answers[side] = [outcome(client.send(port, request, f"{side}{test_id}-{draw}")) for draw in range(request.draws)]
     if request.draws == 1:
         lines = differences(answers["e"][0], answers["l"][0])
-        tries = [sum(n for (_, i), n in backends.arrivals.items() if i == f"{side}{test_id}-0") for side in "el"]
+        tries = arrivals(backends, test_id)
+        deadline = time.monotonic() + SHADOW_SECONDS_MAX
+        while tries[0] != tries[1] and time.monotonic() < deadline:
+            time.sleep(0.01)
+            tries = arrivals(backends, test_id)
         if tries[0] != tries[1]: lines.append(f"requests upstream: Envoy {tries[0]} ours {tries[1]}")
         return lines
     lines = []
