@@ -27,13 +27,20 @@ std::optional<std::string> log_format(const FileLog& log, Fields& fields) {
     case FileLog::ACCESS_LOG_FORMAT_NOT_SET: return std::string(kDefaultLogFormat);
     case FileLog::kFormat: return log.format();
     case FileLog::kLogFormat:
-      if (log.log_format().has_text_format_source()) return log.log_format().text_format_source().inline_string();
+      fields.only(log.log_format(), {log.log_format().kTextFormatFieldNumber, log.log_format().kTextFormatSourceFieldNumber,
+                                     log.log_format().kJsonFormatFieldNumber});
+      if (log.log_format().has_text_format_source()) {
+        const Fields::At at(fields, "log_format.text_format_source");
+        const auto& source = log.log_format().text_format_source();
+        fields.only(source, {source.kInlineStringFieldNumber, source.kInlineBytesFieldNumber});
+        return source.has_inline_bytes() ? source.inline_bytes() : source.inline_string();
+      }
       if (!log.log_format().text_format().empty()) return log.log_format().text_format();
       break;
     case FileLog::kJsonFormat:
     case FileLog::kTypedJsonFormat: break;
   }
-  fields.note("only text formats can be written; there will be no access log");
+  fields.note("json_format and typed_json_format cannot be written, only text; there will be no access log");
   return std::nullopt;
 }
 
@@ -43,6 +50,7 @@ void compile_access_log(const google::protobuf::RepeatedPtrField<envoy::config::
                         std::optional<std::string>& format, std::string& path, Fields& fields) {
   for (int i = 0; i < logs.size(); ++i) {
     const Fields::At at(fields, "access_log", i);
+    const std::size_t mark = fields.mark();
     const auto& log = logs.Get(i);
     fields.only(log, {log.kNameFieldNumber, log.kFilterFieldNumber, log.kTypedConfigFieldNumber});
     FileLog file;
@@ -55,6 +63,8 @@ void compile_access_log(const google::protobuf::RepeatedPtrField<envoy::config::
       format = log_format(file, fields);
       path = file.path();
     }
+    // Traffic does not suffer from a log that is not quite as asked for.
+    fields.take_unsupported(mark);
   }
 }
 

@@ -32,8 +32,15 @@ constexpr int kPolicyNestingMax = 4;
 
 double percent(const envoy::type::v3::Percent& proto, std::string_view name, Fields& fields) {
   const Fields::At at(fields, name);
+  fields.only(proto, {proto.kValueFieldNumber});
   if (!(proto.value() >= 0 && proto.value() <= 100)) fields.refuse("must be 0 to 100");
   return proto.value();
+}
+
+// There is no runtime layer here: the default holds.
+double runtime_default(const envoy::config::core::v3::RuntimeDouble& proto, Fields& fields) {
+  fields.only(proto, {proto.kDefaultValueFieldNumber, proto.kRuntimeKeyFieldNumber});
+  return proto.default_value();
 }
 
 // ---- both spellings have these parts, in messages of different names -------------------------------------------------
@@ -44,8 +51,7 @@ void read_slow_start(const Proto& proto, Cluster& out, Fields& fields) {
   fields.only(proto, {proto.kSlowStartWindowFieldNumber, proto.kAggressionFieldNumber, proto.kMinWeightPercentFieldNumber});
   Cluster::SlowStart slow;
   slow.window = fields.duration(proto.slow_start_window());
-  // There is no runtime layer here: the default holds.
-  if (proto.has_aggression()) slow.aggression = proto.aggression().default_value();
+  if (proto.has_aggression()) slow.aggression = runtime_default(proto.aggression(), fields);
   if (!(slow.aggression > 0)) fields.refuse("aggression must be more than 0");
   if (proto.has_min_weight_percent()) slow.weight_percent_min = percent(proto.min_weight_percent(), "min_weight_percent", fields);
   if (slow.window > Duration::zero()) out.slow_start = slow;
@@ -99,7 +105,7 @@ void read_least_request(const Proto& proto, Cluster& out, Fields& fields) {
   if (proto.has_choice_count()) out.least_request_choices = proto.choice_count().value();
   if (out.least_request_choices < 2) fields.refuse("choice_count must be at least 2");
   // The weight of an endpoint is divided by its active requests to this power.
-  if (proto.has_active_request_bias() && proto.active_request_bias().default_value() != 1.0)
+  if (proto.has_active_request_bias() && runtime_default(proto.active_request_bias(), fields) != 1.0)
     fields.unsupported("active_request_bias: only 1 is supported");
   if (proto.has_slow_start_config()) read_slow_start(proto.slow_start_config(), out, fields);
 }
@@ -177,6 +183,12 @@ void read_locality(const policies::common::v3::LocalityLbConfig& proto, Cluster&
   out.locality_weighted = true;
 }
 
+template <class Proto>
+void read_locality_weighted(const Proto& proto, Cluster& out, Fields& fields) {
+  out.locality_weighted = proto.has_locality_weighted_lb_config();
+  fields.only(proto.locality_weighted_lb_config(), {});
+}
+
 void read_policies(const cluster::LoadBalancingPolicy& proto, int depth, Cluster& out, Fields& fields);
 
 bool read(const policies::round_robin::v3::RoundRobin& proto, int, Cluster& out, Fields& fields) {
@@ -193,7 +205,7 @@ bool read(const policies::least_request::v3::LeastRequest& proto, int, Cluster& 
   out.balancer = Balancer::kLeastRequest;
   read_least_request(proto, out, fields);
   if (proto.selection_method() != policies::least_request::v3::LeastRequest::N_CHOICES || proto.enable_full_scan().value())
-    fields.unsupported("selection_method: only N_CHOICES is supported");
+    fields.unsupported("selection_method (or enable_full_scan): only N_CHOICES is supported");
   if (proto.has_locality_lb_config()) read_locality(proto.locality_lb_config(), out, fields);
   return true;
 }
@@ -221,8 +233,11 @@ bool read(const policies::ring_hash::v3::RingHash& proto, int, Cluster& out, Fie
   out.hashes_hostname = proto.use_hostname_for_hashing();
   out.hash_balance_percent = proto.hash_balance_factor().value();
   if (proto.has_hash_balance_factor() && out.hash_balance_percent < kBalanceFactorMin) fields.refuse("hash_balance_factor must be at least 100");
-  if (proto.has_consistent_hashing_lb_config()) read_consistent_hashing(proto.consistent_hashing_lb_config(), out, fields);
-  out.locality_weighted = proto.has_locality_weighted_lb_config();
+  if (proto.has_consistent_hashing_lb_config()) {
+    fields.overruled(proto, {proto.kUseHostnameForHashingFieldNumber, proto.kHashBalanceFactorFieldNumber}, "consistent_hashing_lb_config");
+    read_consistent_hashing(proto.consistent_hashing_lb_config(), out, fields);
+  }
+  read_locality_weighted(proto, out, fields);
   return true;
 }
 
@@ -231,7 +246,7 @@ bool read(const policies::maglev::v3::Maglev& proto, int, Cluster& out, Fields& 
   out.balancer = Balancer::kMaglev;
   read_table_size(proto, out, fields);
   if (proto.has_consistent_hashing_lb_config()) read_consistent_hashing(proto.consistent_hashing_lb_config(), out, fields);
-  out.locality_weighted = proto.has_locality_weighted_lb_config();
+  read_locality_weighted(proto, out, fields);
   return true;
 }
 
@@ -254,6 +269,7 @@ bool read_as(const google::protobuf::Any& any, int depth, Cluster& out, Fields& 
 
 bool read_policy(const google::protobuf::Any& any, int depth, Cluster& out, Fields& fields) {
   if (type_name(any) == "envoy.extensions.load_balancing_policies.cluster_provided.v3.ClusterProvided") {
+    fields.empty_bytes(any);
     out.balancer = Balancer::kClusterProvided;
     return true;
   }
@@ -312,6 +328,12 @@ void read_common(const Old& proto, Cluster& out, Fields& fields) {
 void compile_balancer(const Old& proto, Cluster& out, Fields& fields) {
   if (proto.has_load_balancing_policy()) {
     const Fields::At at(fields, "load_balancing_policy");
+    fields.overruled(proto, {proto.kLbPolicyFieldNumber, proto.kLeastRequestLbConfigFieldNumber, proto.kRoundRobinLbConfigFieldNumber,
+                             proto.kRingHashLbConfigFieldNumber, proto.kMaglevLbConfigFieldNumber, proto.kOriginalDstLbConfigFieldNumber},
+                     "load_balancing_policy");
+    fields.overruled(proto.common_lb_config(), {Old::CommonLbConfig::kZoneAwareLbConfigFieldNumber,
+                                                Old::CommonLbConfig::kLocalityWeightedLbConfigFieldNumber,
+                                                Old::CommonLbConfig::kConsistentHashingLbConfigFieldNumber}, "load_balancing_policy");
     read_policies(proto.load_balancing_policy(), 0, out, fields);
   } else {
     read_old_policy(proto, out, fields);

@@ -24,6 +24,7 @@ CircuitBreakers::RetryBudget compile_retry_budget(const cluster::CircuitBreakers
   const Fields::At at(fields, "retry_budget");
   fields.only(proto, {proto.kBudgetPercentFieldNumber, proto.kMinRetryConcurrencyFieldNumber});
   CircuitBreakers::RetryBudget out;
+  fields.only(proto.budget_percent(), {proto.budget_percent().kValueFieldNumber});
   if (proto.has_budget_percent()) out.percent = proto.budget_percent().value();
   if (!(out.percent >= 0 && out.percent <= 100)) fields.refuse("budget_percent must be 0 to 100");
   if (proto.has_min_retry_concurrency()) out.retries_min = proto.min_retry_concurrency().value();
@@ -72,6 +73,7 @@ void compile_bind(const core::BindConfig& proto, Cluster& out, Fields& fields) {
   fields.only(proto, {proto.kSourceAddressFieldNumber, proto.kExtraSourceAddressesFieldNumber});
   const core::SocketAddress& source = proto.source_address();
   fields.only(source, {source.kAddressFieldNumber, source.kPortValueFieldNumber, source.kProtocolFieldNumber});
+  if (source.protocol() != core::SocketAddress::TCP) fields.unsupported("source_address.protocol: only TCP is supported");
   if (source.port_value() != 0) fields.unsupported("source_address.port_value: only 0 is supported");
   if (proto.extra_source_addresses_size() > 0) fields.unsupported("extra_source_addresses: only one address is supported");
   out.bind_address = source.address();
@@ -178,6 +180,7 @@ void read_cluster(const cluster::Cluster& proto, Cluster& out, Fields& fields) {
   compile_balancer(proto, out, fields);
   compile_limits(proto, out, fields);
   compile_connections(proto, out, fields);
+  fields.metadata(proto.metadata());
   compile_metadata(proto.metadata(), out);
   if (proto.has_outlier_detection()) {
     const Fields::At at(fields, "outlier_detection");

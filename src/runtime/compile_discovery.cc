@@ -50,6 +50,7 @@ void read_jitter(const google::protobuf::Duration& value, Cluster& out, Fields& 
 
 void read_resolver(const core::TypedExtensionConfig& proto, Fields& fields) {
   const Fields::At at(fields, "typed_dns_resolver_config");
+  fields.only(proto, {proto.kNameFieldNumber, proto.kTypedConfigFieldNumber});
   Cares cares;
   if (!fields.unpack(proto.typed_config(), cares)) return;
   // How often and how long the servers are asked is c-ares' matter; which servers are asked is not.
@@ -103,6 +104,7 @@ void read_dns_cluster(const google::protobuf::Any& any, Cluster& out, Fields& fi
 
 void read_cluster_type(const cluster::Cluster::CustomClusterType& proto, Cluster& out, Fields& fields) {
   const Fields::At at(fields, "cluster_type");
+  fields.only(proto, {proto.kNameFieldNumber, proto.kTypedConfigFieldNumber});
   const std::string_view type = type_name(proto.typed_config());
   if (type == kForwardProxy) read_forward_proxy(proto.typed_config(), out, fields);
   else if (type == kDnsCluster) read_dns_cluster(proto.typed_config(), out, fields);
@@ -135,6 +137,8 @@ void read_dns(const cluster::Cluster& proto, Cluster& out, Fields& fields) {
 
 void compile_discovery(const cluster::Cluster& proto, Cluster& out, Fields& fields) {
   if (proto.has_cluster_type()) {
+    fields.overruled(proto, {proto.kDnsLookupFamilyFieldNumber, proto.kDnsRefreshRateFieldNumber, proto.kDnsJitterFieldNumber,
+                             proto.kRespectDnsTtlFieldNumber, proto.kTypedDnsResolverConfigFieldNumber}, "cluster_type");
     read_cluster_type(proto.cluster_type(), out, fields);
   } else {
     read_type(proto, out, fields);
@@ -145,7 +149,7 @@ void compile_discovery(const cluster::Cluster& proto, Cluster& out, Fields& fiel
     const auto& eds = proto.eds_cluster_config();
     fields.only(eds, {eds.kEdsConfigFieldNumber, eds.kServiceNameFieldNumber});
     out.endpoints_name = eds.service_name().empty() ? proto.name() : eds.service_name();
-    if (!eds.eds_config().has_ads()) fields.unsupported("eds_config: only ADS is supported as a source");
+    fields.source(eds.eds_config(), "eds_config");
   } else if (proto.has_eds_cluster_config()) {
     fields.refuse("eds_cluster_config does not go with this type");
   }

@@ -15,18 +15,22 @@ constexpr std::uint32_t kPriorityMax = 128;  // Envoy's
 
 void compile_address(const core::Address& proto, Endpoint& out, Fields& fields) {
   const Fields::At at(fields, "address");
+  fields.only(proto, {proto.kSocketAddressFieldNumber, proto.kPipeFieldNumber, proto.kEnvoyInternalAddressFieldNumber});
   switch (proto.address_case()) {
     case core::Address::kSocketAddress: {
       const core::SocketAddress& address = proto.socket_address();
       fields.only(address, {address.kAddressFieldNumber, address.kPortValueFieldNumber, address.kProtocolFieldNumber});
-      if (address.protocol() != core::SocketAddress::TCP) fields.unsupported("only TCP is supported");
+      if (address.protocol() != core::SocketAddress::TCP) fields.unsupported("protocol: only TCP is supported");
       if (address.port_value() > 65535) fields.refuse("port_value is not a port");
       if (address.address().empty()) fields.refuse("address must not be empty");
       out.host = address.address();
       out.port = static_cast<std::uint16_t>(address.port_value());
       return;
     }
-    case core::Address::kPipe: out.host = "unix:" + proto.pipe().path(); return;
+    case core::Address::kPipe:
+      fields.only(proto.pipe(), {proto.pipe().kPathFieldNumber});
+      out.host = "unix:" + proto.pipe().path();
+      return;
     case core::Address::kEnvoyInternalAddress: fields.unsupported("internal listeners are not supported"); return;
     case core::Address::ADDRESS_NOT_SET: fields.refuse("is missing"); return;
   }
@@ -97,6 +101,7 @@ void compile_locality(const endpoint::LocalityLbEndpoints& proto, EndpointSet& o
   // Envoy does not obey proximity either.
   fields.only(proto, {proto.kLocalityFieldNumber, proto.kLbEndpointsFieldNumber, proto.kLoadBalancingWeightFieldNumber,
                       proto.kPriorityFieldNumber, proto.kProximityFieldNumber, proto.kMetadataFieldNumber});
+  fields.only(proto.locality(), {proto.locality().kRegionFieldNumber, proto.locality().kZoneFieldNumber, proto.locality().kSubZoneFieldNumber});
   if (proto.priority() > kPriorityMax) fields.refuse("priority must not be more than 128");
   Locality locality{proto.locality().region(), proto.locality().zone(), proto.locality().sub_zone(), proto.priority(), std::nullopt};
   if (proto.has_load_balancing_weight()) {

@@ -1,6 +1,7 @@
 #include "runtime/compile_fields.h"
 
 #include <envoy/config/core/v3/base.pb.h>
+#include <envoy/config/core/v3/config_source.pb.h>
 #include <envoy/type/matcher/v3/regex.pb.h>
 #include <envoy/type/matcher/v3/string.pb.h>
 #include <envoy/type/v3/percent.pb.h>
@@ -9,6 +10,9 @@
 #include <google/protobuf/unknown_field_set.h>
 
 #include <algorithm>
+
+// Deprecated fields are still sent.
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 namespace lateen::runtime {
 namespace {
@@ -78,8 +82,32 @@ std::uint32_t Fields::fraction(const envoy::config::core::v3::RuntimeFractionalP
   return per_million(value.default_value());
 }
 
+void Fields::source(const envoy::config::core::v3::ConfigSource& value, std::string_view name) {
+  const At at(*this, name);
+  only(value, {value.kAdsFieldNumber, value.kInitialFetchTimeoutFieldNumber, value.kResourceApiVersionFieldNumber});
+  only(value.ads(), {});
+  if (!value.has_ads()) unsupported("only ADS is supported as a source");
+}
+
+void Fields::overruled(const google::protobuf::Message& message, std::initializer_list<int> numbers, std::string_view by) {
+  message.GetReflection()->ListFields(message, &set_);
+  for (const google::protobuf::FieldDescriptor* field : set_)
+    if (std::find(numbers.begin(), numbers.end(), field->number()) != numbers.end())
+      note(field->name() + ": has no effect beside " + std::string(by));
+}
+
+void Fields::empty_bytes(const google::protobuf::Any& any) {
+  if (!any.value().empty()) unsupported("a field of " + std::string(type_name(any)) + " is not known here");
+}
+
+void Fields::metadata(const envoy::config::core::v3::Metadata& value) {
+  only(value, {value.kFilterMetadataFieldNumber, value.kTypedFilterMetadataFieldNumber});
+}
+
 std::optional<Regex> Fields::regex(const envoy::type::matcher::v3::RegexMatcher& value) {
+  // The size of a program has a bound of our own, which is the same for all.
   only(value, {value.kRegexFieldNumber, value.kGoogleRe2FieldNumber});
+  only(value.google_re2(), {value.google_re2().kMaxProgramSizeFieldNumber});
   Result<Regex> compiled = Regex::compile(value.regex());
   if (compiled) return *std::move(compiled);
   refuse(compiled.error());

@@ -23,6 +23,8 @@ class FieldDescriptor;
 class Message;
 }  // namespace google::protobuf
 namespace envoy::config::core::v3 {
+class ConfigSource;
+class Metadata;
 class RuntimeFractionalPercent;
 }
 namespace envoy::type::v3 {
@@ -82,6 +84,22 @@ class Fields {
   // An empty text if the regex is refused.
   std::optional<Regex> regex(const envoy::type::matcher::v3::RegexMatcher& value);
   StringMatcher string_matcher(const envoy::type::matcher::v3::StringMatcher& value);
+  // Only ADS: what comes otherwise would not be asked for. When it comes and in which version is the transport's matter.
+  void source(const envoy::config::core::v3::ConfigSource& value, std::string_view name);
+  // Whoever reads metadata looks for what it knows; the rest is for others.
+  void metadata(const envoy::config::core::v3::Metadata& value);
+  // Checks that `any` is an empty `Proto`. False, and refused or unsupported, if it is of another type.
+  template <class Proto>
+  bool empty(const google::protobuf::Any& any) {
+    Proto proto;
+    if (!unpack(any, proto)) return false;
+    only(proto, {});
+    return true;
+  }
+  // A field that is set, and that another one is put before.
+  void overruled(const google::protobuf::Message& message, std::initializer_list<int> numbers, std::string_view by);
+  // Bytes that should be an empty message, unsupported if they are not.
+  void empty_bytes(const google::protobuf::Any& any);
   // The message in `any`. False, and refused, if it is of another type or does not parse.
   bool unpack(const google::protobuf::Any& any, google::protobuf::Message& out);
 

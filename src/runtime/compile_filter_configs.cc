@@ -104,8 +104,12 @@ FilterConfigs compile_filter_configs(const google::protobuf::Map<std::string, go
     const Fields::At at(fields, "typed_per_filter_config." + name);
     read_one(name, any, out, fields);
   }
-  if (old_cors == nullptr || out.cors) return out;
+  if (old_cors == nullptr) return out;
   const Fields::At at(fields, "cors");
+  if (out.cors) {
+    fields.note("has no effect beside typed_per_filter_config");
+    return out;
+  }
   out.cors = read_cors(*old_cors, fields);
   return out;
 }

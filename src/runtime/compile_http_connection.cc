@@ -1,6 +1,7 @@
 // The HTTP connection manager of a filter chain.
 
 #include <envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h>
+#include <envoy/extensions/request_id/uuid/v3/uuid.pb.h>
 #include <google/protobuf/any.pb.h>
 
 #include <algorithm>
@@ -16,7 +17,6 @@ namespace {
 
 using Manager = envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 
-constexpr std::string_view kUuid = "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig";
 constexpr std::uint32_t kHeaderKilobytesMax = 8192;  // Envoy's
 constexpr std::uint32_t kStreamsMax = 0x7fffffff, kWindowMin = 65535;
 
@@ -135,7 +135,7 @@ void compile_routes(const Manager& proto, const std::string& inline_name, HttpCo
     out.route_table = proto.rds().route_config_name();
     fields.only(proto.rds(), {proto.rds().kConfigSourceFieldNumber, proto.rds().kRouteConfigNameFieldNumber});
     if (out.route_table.empty()) fields.refuse("rds.route_config_name must not be empty");
-    if (!proto.rds().config_source().has_ads()) fields.unsupported("rds: only ADS is supported as a source");
+    fields.source(proto.rds().config_source(), "rds.config_source");
     return;
   }
   if (!proto.has_route_config()) {
@@ -162,8 +162,14 @@ void compile_identity(const Manager& proto, HttpConnectionSettings& out, Fields&
   out.trusted_hops = proto.xff_num_trusted_hops();
   out.generate_request_id = !proto.has_generate_request_id() || proto.generate_request_id().value();
   out.preserve_external_request_id = proto.preserve_external_request_id();
-  if (proto.has_request_id_extension() && type_name(proto.request_id_extension().typed_config()) != kUuid)
-    fields.unsupported("request_id_extension: only UUIDs are supported");
+  if (proto.has_request_id_extension()) {
+    const Fields::At at(fields, "request_id_extension");
+    fields.only(proto.request_id_extension(), {proto.request_id_extension().kTypedConfigFieldNumber});
+    envoy::extensions::request_id::uuid::v3::UuidRequestIdConfig uuid;
+    // What an identifier says of traces is for observation.
+    if (fields.unpack(proto.request_id_extension().typed_config(), uuid))
+      fields.only(uuid, {uuid.kPackTraceReasonFieldNumber, uuid.kUseRequestIdForTraceSamplingFieldNumber});
+  }
   if (proto.server_header_transformation() != Manager::OVERWRITE) fields.note("server_header_transformation: the server header is overwritten");
   if (proto.strip_matching_host_port()) fields.note("strip_matching_host_port: any port is taken off");
   out.strips_port = proto.strip_any_host_port() || proto.strip_matching_host_port();

@@ -2,6 +2,7 @@
 
 #include <envoy/extensions/filters/http/cors/v3/cors.pb.h>
 #include <envoy/extensions/filters/http/fault/v3/fault.pb.h>
+#include <envoy/extensions/filters/http/grpc_stats/v3/config.pb.h>
 #include <envoy/extensions/filters/http/router/v3/router.pb.h>
 #include <envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h>
 #include <google/protobuf/any.pb.h>
@@ -24,7 +25,6 @@ constexpr std::string_view kFault = "envoy.extensions.filters.http.fault.v3.HTTP
 constexpr std::string_view kCors = "envoy.extensions.filters.http.cors.v3.Cors";
 constexpr std::string_view kGrpcWeb = "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb";
 constexpr std::string_view kForwardProxy = "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig";
-// Only counts, for observation.
 constexpr std::string_view kGrpcStats = "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig";
 // Filters of Istio's own build of Envoy, which istiod always sends: they exchange metadata of the peers for statistics, and
 // choose an ALPN that only that build reads.
@@ -51,6 +51,14 @@ void read_forward_proxy(const google::protobuf::Any& any, Fields& fields) {
   if (proto) proto->only({"dns_cache_config", "save_upstream_address"}, fields);
 }
 
+// Only counts, for observation.
+void read_grpc_stats(const google::protobuf::Any& any, Fields& fields) {
+  envoy::extensions::filters::http::grpc_stats::v3::FilterConfig stats;
+  if (!fields.unpack(any, stats)) return;
+  fields.only(stats, {stats.kEmitFilterStateFieldNumber, stats.kIndividualMethodStatsAllowlistFieldNumber, stats.kStatsForAllMethodsFieldNumber,
+                      stats.kEnableUpstreamStatsFieldNumber, stats.kReplaceDotsInGrpcServiceNameFieldNumber});
+}
+
 // True if this was the router.
 bool read_filter(const HttpFilter& filter, HttpConnectionSettings& out, Fields& fields) {
   const google::protobuf::Any& any = filter.typed_config();
@@ -74,7 +82,9 @@ bool read_filter(const HttpFilter& filter, HttpConnectionSettings& out, Fields& 
     out.dynamic_forward_proxy_filter = true;
   } else if (std::find(std::begin(kIstioNames), std::end(kIstioNames), filter.name()) != std::end(kIstioNames)) {
     fields.note("filter " + filter.name() + " is left out: it has a meaning only between proxies of Istio's own build");
-  } else if (type != kGrpcStats) {
+  } else if (type == kGrpcStats) {
+    read_grpc_stats(any, fields);
+  } else {
     if (filter.is_optional()) fields.note("optional filter " + filter.name() + " is left out");
     else fields.unsupported("filter " + filter.name() + " is not supported");
   }

@@ -98,12 +98,16 @@ void read_names(const core::UpstreamHttpProtocolOptions& proto, UpstreamNames& n
 using MatchPredicate = envoy::config::common::matcher::v3::MatchPredicate;
 
 void read_error_code(const MatchPredicate& rule, std::vector<std::uint16_t>& out, Fields& fields) {
+  fields.only(rule, {rule.kHttpResponseHeadersMatchFieldNumber});
+  fields.only(rule.http_response_headers_match(), {rule.http_response_headers_match().kHeadersFieldNumber});
+  const Fields::At at(fields, "http_response_headers_match.headers");
   for (const auto& header : rule.http_response_headers_match().headers()) {
+    // The name must be :status.
     fields.only(header, {header.kNameFieldNumber, header.kStringMatchFieldNumber});
     fields.only(header.string_match(), {header.string_match().kExactFieldNumber});
     const std::string& text = header.string_match().exact();
     const bool digits = std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-    if (header.name() != ":status" || text.size() != 3 || !digits) fields.unsupported("only exact values of :status are supported");
+    if (header.name() != ":status" || text.size() != 3 || !digits) fields.unsupported("only exact values of the header with the name :status are supported");
     else out.push_back(static_cast<std::uint16_t>(std::stoi(text)));
   }
   if (rule.http_response_headers_match().headers_size() != 1) fields.unsupported("only one header a rule is supported");
@@ -115,9 +119,11 @@ void read_error_codes(const HttpOptions::OutlierDetection& proto, std::vector<st
   fields.only(proto, {proto.kErrorMatcherFieldNumber});
   const MatchPredicate& matcher = proto.error_matcher();
   if (matcher.has_http_response_headers_match()) read_error_code(matcher, out, fields);
-  else if (matcher.has_or_match())
+  else if (matcher.has_or_match()) {
+    fields.only(matcher.or_match(), {matcher.or_match().kRulesFieldNumber});
     for (const auto& rule : matcher.or_match().rules()) read_error_code(rule, out, fields);
-  else fields.unsupported("is not supported");
+  }
+  fields.only(matcher, {matcher.kHttpResponseHeadersMatchFieldNumber, matcher.kOrMatchFieldNumber});
 }
 
 void read_protocol(const HttpOptions& proto, Cluster& out, Fields& fields) {
@@ -156,6 +162,9 @@ void read_options(const google::protobuf::Any& any, Cluster& out, UpstreamNames&
   // The codec is what every cluster ends with anyway.
   for (int i = 0; i < proto.http_filters_size(); ++i) {
     const Fields::At at(fields, "http_filters", i);
+    const auto& filter = proto.http_filters(i);
+    fields.only(filter, {filter.kNameFieldNumber, filter.kTypedConfigFieldNumber, filter.kIsOptionalFieldNumber});
+    fields.empty_bytes(filter.typed_config());
     if (type_name(proto.http_filters(i).typed_config()) != kUpstreamCodec) fields.unsupported(proto.http_filters(i).name() + " is not supported");
   }
   std::vector<std::uint16_t> codes;
@@ -165,11 +174,13 @@ void read_options(const google::protobuf::Any& any, Cluster& out, UpstreamNames&
 
 // The older fields of the cluster itself; Envoy obeys them where there is no HttpProtocolOptions.
 void read_old_options(const cluster::Cluster& proto, Cluster& out, UpstreamNames& names, Fields& fields) {
-  read_common(proto.common_http_protocol_options(), out, fields);
-  read_names(proto.upstream_http_protocol_options(), names, fields);
-  read_http1(proto.http_protocol_options(), fields);
-  read_http2(proto.http2_protocol_options(), out, fields);
-  if (proto.has_max_requests_per_connection()) out.requests_per_connection_max = proto.max_requests_per_connection().value();
+  if (proto.has_common_http_protocol_options()) read_common(proto.common_http_protocol_options(), out, fields);
+  if (proto.has_upstream_http_protocol_options()) read_names(proto.upstream_http_protocol_options(), names, fields);
+  if (proto.has_http_protocol_options()) read_http1(proto.http_protocol_options(), fields);
+  if (proto.has_http2_protocol_options()) read_http2(proto.http2_protocol_options(), out, fields);
+  if (proto.common_http_protocol_options().has_max_requests_per_connection())
+    fields.overruled(proto, {proto.kMaxRequestsPerConnectionFieldNumber}, "common_http_protocol_options");
+  else if (proto.has_max_requests_per_connection()) out.requests_per_connection_max = proto.max_requests_per_connection().value();
   out.same_protocol_as_downstream = proto.protocol_selection() == cluster::Cluster::USE_DOWNSTREAM_PROTOCOL;
   out.http2 = proto.has_http2_protocol_options() && !out.same_protocol_as_downstream;
 }
@@ -186,6 +197,9 @@ UpstreamNames compile_http_options(const cluster::Cluster& proto, Cluster& out, 
     given = given || name == kHttpOptions;
   }
   if (!given) read_old_options(proto, out, names, fields);
+  else fields.overruled(proto, {proto.kCommonHttpProtocolOptionsFieldNumber, proto.kUpstreamHttpProtocolOptionsFieldNumber,
+                                proto.kHttpProtocolOptionsFieldNumber, proto.kHttp2ProtocolOptionsFieldNumber,
+                                proto.kMaxRequestsPerConnectionFieldNumber, proto.kProtocolSelectionFieldNumber}, "HttpProtocolOptions");
   return names;
 }
 

@@ -3,6 +3,8 @@
 #include <envoy/config/listener/v3/listener.pb.h>
 #include <envoy/config/listener/v3/listener_components.pb.h>
 #include <envoy/extensions/filters/network/mongo_proxy/v3/mongo_proxy.pb.h>
+#include <envoy/extensions/filters/listener/http_inspector/v3/http_inspector.pb.h>
+#include <envoy/extensions/filters/listener/original_dst/v3/original_dst.pb.h>
 #include <envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol.pb.h>
 #include <envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.pb.h>
 #include <google/protobuf/any.pb.h>
@@ -34,13 +36,14 @@ using InlineTables = std::vector<std::shared_ptr<const RouteTable>>;
 
 void compile_address(const core::Address& proto, Listener& out, Fields& fields) {
   const Fields::At at(fields, "address");
+  fields.only(proto, {proto.kSocketAddressFieldNumber});
   if (!proto.has_socket_address()) {
     fields.unsupported("only a TCP socket is supported");
     return;
   }
   const core::SocketAddress& address = proto.socket_address();
   fields.only(address, {address.kAddressFieldNumber, address.kPortValueFieldNumber, address.kProtocolFieldNumber});
-  if (address.protocol() != core::SocketAddress::TCP) fields.unsupported("only TCP is supported");
+  if (address.protocol() != core::SocketAddress::TCP) fields.unsupported("protocol: only TCP is supported");
   if (address.port_value() > 65535) fields.refuse("port_value is not a port");
   out.address = address.address();
   out.port = static_cast<std::uint16_t>(address.port_value());
@@ -53,15 +56,21 @@ PortRanges compile_disabled(const listener::ListenerFilter& filter, Fields& fiel
   const Fields::At at(fields, "filter_disabled");
   PortRanges out;
   const auto one = [&](const listener::ListenerFilterChainMatchPredicate& rule) {
+    fields.only(rule, {rule.kDestinationPortRangeFieldNumber});
+    fields.only(rule.destination_port_range(), {rule.destination_port_range().kStartFieldNumber, rule.destination_port_range().kEndFieldNumber});
     if (!rule.has_destination_port_range()) fields.unsupported("only ranges of destination ports are supported");
     else out.emplace_back(static_cast<std::uint32_t>(rule.destination_port_range().start()),
                           static_cast<std::uint32_t>(rule.destination_port_range().end()));
   };
   const auto& proto = filter.filter_disabled();
   if (!filter.has_filter_disabled()) return out;
-  if (!proto.has_or_match()) one(proto);
-  else
-    for (const auto& rule : proto.or_match().rules()) one(rule);
+  if (!proto.has_or_match()) {
+    one(proto);
+    return out;
+  }
+  fields.only(proto, {proto.kOrMatchFieldNumber});
+  fields.only(proto.or_match(), {proto.or_match().kRulesFieldNumber});
+  for (const auto& rule : proto.or_match().rules()) one(rule);
   return out;
 }
 
@@ -91,6 +100,7 @@ void compile_listener_filters(const listener::Listener& proto, Listener& out, Fi
     fields.only(filter, {filter.kNameFieldNumber, filter.kTypedConfigFieldNumber, filter.kFilterDisabledFieldNumber});
     const std::string_view type = type_name(filter.typed_config());
     if (type == kHttpInspector) {
+      fields.empty<envoy::extensions::filters::listener::http_inspector::v3::HttpInspector>(filter.typed_config());
       out.sniffs_http = true;
       out.sniffing_off_ports = compile_disabled(filter, fields);
     } else if (type == kTlsInspector) {
@@ -98,6 +108,7 @@ void compile_listener_filters(const listener::Listener& proto, Listener& out, Fi
     } else if (type == kProxyProtocol) {
       read_proxy_protocol(filter, out, fields);
     } else if (type == kOriginalDestination) {
+      fields.empty<envoy::extensions::filters::listener::original_dst::v3::OriginalDst>(filter.typed_config());
       if (filter.has_filter_disabled()) fields.unsupported("filter_disabled is not supported");
       out.uses_original_destination = true;
     } else {
@@ -279,6 +290,7 @@ CompiledListener compile_listener(const listener::Listener& proto, std::uint64_t
   made->outbound = proto.traffic_direction() != core::INBOUND;
   made->uses_original_destination = proto.use_original_dst().value();
   made->goes_on_after_sniffing_timeout = proto.continue_on_listener_filters_timeout();
+  fields.metadata(proto.metadata());
   made->config = config_of(proto.metadata());
   if (proto.has_listener_filters_timeout()) {
     const Fields::At at(fields, "listener_filters_timeout");

@@ -1,6 +1,7 @@
 // Retry policies: envoy.config.route.v3.RetryPolicy.
 
 #include <envoy/config/route/v3/route_components.pb.h>
+#include <envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.pb.h>
 #include <envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.pb.h>
 #include <google/protobuf/any.pb.h>
 
@@ -11,7 +12,6 @@
 namespace lateen::runtime {
 namespace {
 
-constexpr std::string_view kPreviousHosts = "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate";
 using PreviousPriorities = envoy::extensions::retry::priority::previous_priorities::v3::PreviousPrioritiesConfig;
 // Envoy's: the back-off grows to ten times its base unless told otherwise.
 constexpr int kBackoffMaxFactor = 10;
@@ -66,8 +66,7 @@ void compile_host_selection(const envoy::config::route::v3::RetryPolicy& proto, 
     const Fields::At at(fields, "retry_host_predicate", i);
     const auto& predicate = proto.retry_host_predicate(i);
     fields.only(predicate, {predicate.kNameFieldNumber, predicate.kTypedConfigFieldNumber});
-    if (type_name(predicate.typed_config()) == kPreviousHosts) out.avoid_previous_hosts = true;
-    else fields.unsupported("only previous_hosts is supported");
+    if (fields.empty<envoy::extensions::retry::host::previous_hosts::v3::PreviousHostsPredicate>(predicate.typed_config())) out.avoid_previous_hosts = true;
   }
   if (proto.has_retry_priority()) {
     const Fields::At at(fields, "retry_priority");

@@ -88,6 +88,9 @@ void compile_header_operations(const google::protobuf::RepeatedPtrField<std::str
     fields.only(option, {option.kHeaderFieldNumber, option.kAppendFieldNumber, option.kAppendActionFieldNumber,
                          option.kKeepEmptyValueFieldNumber});
     fields.only(option.header(), {option.header().kKeyFieldNumber, option.header().kValueFieldNumber, option.header().kRawValueFieldNumber});
+    if (!option.header().value().empty() && !option.header().raw_value().empty()) fields.refuse("value and raw_value exclude each other");
+    if (option.has_append() && option.append_action() != core::HeaderValueOption::APPEND_IF_EXISTS_OR_ADD)
+      fields.refuse("append and append_action exclude each other");
     const std::string name = lower_case(option.header().key());
     if (!may_be_changed(name, fields)) continue;
     Result<HeaderValue> value = option.header().raw_value().empty() ? HeaderValue::compile(option.header().value())
@@ -101,7 +104,10 @@ Route compile_route(const route::Route& proto, const Inherited& inherited, Clust
   Route out;
   out.name = proto.name();
   out.stat_prefix = proto.stat_prefix();
+  // Whether the operation is told to the next proxy is for observation.
+  fields.only(proto.decorator(), {proto.decorator().kOperationFieldNumber, proto.decorator().kPropagateFieldNumber});
   out.operation = proto.decorator().operation();
+  fields.metadata(proto.metadata());
   compile_metadata(proto.metadata(), out);
   {
     const Fields::At at(fields, "match");
@@ -167,6 +173,7 @@ void only_known(const route::VirtualHost& proto, Fields& fields) {
 std::shared_ptr<const VirtualHost> compile_virtual_host(const route::VirtualHost& proto, std::uint64_t content_hash,
                                                         ClusterNames& names, Fields& fields) {
   only_known(proto, fields);
+  fields.metadata(proto.metadata());
   auto out = std::make_shared<VirtualHost>();
   out->name = proto.name();
   for (const std::string& domain : proto.domains()) out->domains.push_back(lower_case(domain));

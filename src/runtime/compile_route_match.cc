@@ -56,6 +56,7 @@ HeaderMatcher compile_header_matcher(const route::HeaderMatcher& proto, Fields& 
     out.string = *std::move(string);
   } else if (proto.has_range_match()) {
     out.kind = HeaderMatcher::Kind::kRange;
+    fields.only(proto.range_match(), {proto.range_match().kStartFieldNumber, proto.range_match().kEndFieldNumber});
     out.range_start = proto.range_match().start();
     out.range_end = proto.range_match().end();
   } else if (proto.header_match_specifier_case() == route::HeaderMatcher::kPresentMatch) {
@@ -136,6 +137,7 @@ RouteMatch compile_route_match(const route::RouteMatch& proto, Fields& fields) {
   if (proto.has_runtime_fraction()) {
     out.fraction = Fraction{fields.fraction(proto.runtime_fraction(), "runtime_fraction")};
   }
+  fields.only(proto.grpc(), {});
   out.grpc_only = proto.has_grpc();
   return out;
 }

@@ -20,8 +20,11 @@ constexpr std::string_view kProxyProtocol = "envoy.extensions.transport_sockets.
 constexpr int kNestingMax = 4;
 
 // Envoy takes this one by its name alone.
-bool is_raw_buffer(const core::TransportSocket& proto) {
-  return type_name(proto.typed_config()) == kRawBuffer || (!proto.has_typed_config() && proto.name() == "envoy.transport_sockets.raw_buffer");
+bool is_raw_buffer(const core::TransportSocket& proto, Fields& fields) {
+  if (!proto.has_typed_config()) return proto.name() == "envoy.transport_sockets.raw_buffer";
+  if (type_name(proto.typed_config()) != kRawBuffer) return false;
+  fields.empty_bytes(proto.typed_config());
+  return true;
 }
 
 void only_known(const core::TransportSocket& proto, Fields& fields) {
@@ -51,7 +54,7 @@ void read_proxy_protocol(const google::protobuf::Any& any, UpstreamNames names, 
 void read_upstream(const core::TransportSocket& proto, UpstreamNames names, int depth, Transport& out, Fields& fields) {
   only_known(proto, fields);
   const std::string_view type = type_name(proto.typed_config());
-  if (is_raw_buffer(proto)) return;
+  if (is_raw_buffer(proto, fields)) return;
   if (depth == kNestingMax) fields.refuse("too many transport sockets inside each other");
   else if (type == kUpstreamTls) out.tls = compile_upstream_tls(proto.typed_config(), names, fields);
   else if (type == kProxyProtocol) read_proxy_protocol(proto.typed_config(), names, depth, out, fields);
@@ -62,7 +65,7 @@ void read_upstream(const core::TransportSocket& proto, UpstreamNames names, int 
 
 std::shared_ptr<const DownstreamTls> compile_downstream_transport(const core::TransportSocket& proto, Fields& fields) {
   only_known(proto, fields);
-  if (is_raw_buffer(proto)) return nullptr;
+  if (is_raw_buffer(proto, fields)) return nullptr;
   if (type_name(proto.typed_config()) == kDownstreamTls) return compile_downstream_tls(proto.typed_config(), fields);
   fields.unsupported(proto.name() + " is not supported");
   return nullptr;
