@@ -105,7 +105,8 @@ std::map<std::string, std::string> read_node_localities(const NamedInput& manife
     if (text_at(document.root, {"kind"}) != "Node") continue;
     const std::string region = text_at(document.root, {"metadata", "labels", "topology.kubernetes.io/region"});
     const std::string zone = text_at(document.root, {"metadata", "labels", "topology.kubernetes.io/zone"});
-    out[text_at(document.root, {"metadata", "name"})] = region + "/" + zone;
+    const std::string subzone = text_at(document.root, {"metadata", "labels", "topology.istio.io/subzone"});
+    out[text_at(document.root, {"metadata", "name"})] = region + "/" + zone + (subzone.empty() ? "" : "/" + subzone);
   }
   return out;
 }

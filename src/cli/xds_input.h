@@ -28,7 +28,8 @@ model::MeshConfig mesh_config_for(const NamedInput& node, const model::MeshConfi
 // What the mesh config says about things that a mesh without sidecars leaves out unless they are asked for.
 void apply_mesh_config(const model::MeshConfig& config, translate::Options& options);
 
-// Kubernetes Nodes among the manifests: name -> "region/zone", from the labels topology.kubernetes.io/...
+// Kubernetes Nodes among the manifests: name -> "region/zone[/subzone]", from the labels topology.kubernetes.io/... and
+// topology.istio.io/subzone.
 std::map<std::string, std::string> read_node_localities(const NamedInput& manifests);
 
 // Every object of the manifests, whatever it is that admission would say; those without a creation time count as made
