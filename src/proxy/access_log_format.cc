@@ -338,7 +338,7 @@ void AccessLogFormat::append_part(std::string& text, const Part& part, const Req
   const std::size_t begin = text.size();
   append_escaped(text, value);
   // One word for the readers of logs that cut lines at spaces, as Envoy does with this operator.
-  if (part.op == Operator::kResponseCodeDetails) std::replace(text.begin() + static_cast<std::ptrdiff_t>(begin), text.end(), ' ', '_');
+  if (part.op == Operator::kResponseCodeDetails || part.op == Operator::kUpstreamTransportFailureReason) std::replace(text.begin() + static_cast<std::ptrdiff_t>(begin), text.end(), ' ', '_');
 }
 
 }  // namespace lateen::proxy

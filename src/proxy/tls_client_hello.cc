@@ -131,6 +131,7 @@ ClientHelloResult read_client_hello(std::string_view bytes, ClientHello& hello) 
   if (static_cast<std::uint8_t>(bytes.front()) != kHandshakeRecord) return ClientHelloResult::kNotTls;
   std::string message;
   std::size_t wanted = kMessageHeaderBytes;
+  std::size_t announced = 0;   // by the headers of the records
   std::string_view left = bytes;
   // Record by record, until the message is whole. The header of a record is looked at as soon as it is there.
   while (message.size() < wanted) {
@@ -141,16 +142,17 @@ ClientHelloResult read_client_hello(std::string_view bytes, ClientHello& hello) 
     if (size == 0 || size > kRecordBytesMax) return ClientHelloResult::kInvalid;
     const std::string_view fragment = left.substr(kRecordHeaderBytes, size);
     message += fragment;
+    announced += size;
     if (!message.empty() && static_cast<std::uint8_t>(message.front()) != kClientHelloMessage) return ClientHelloResult::kInvalid;
     if (message.size() >= kMessageHeaderBytes) {
       wanted = kMessageHeaderBytes + Fields(std::string_view(message).substr(1)).number(3);
       if (wanted > kClientHelloBytesMax) return ClientHelloResult::kInvalid;
+      // Behind a ClientHello a client waits for the server.
+      if (announced > wanted) return ClientHelloResult::kInvalid;
     }
     if (fragment.size() < size && message.size() < wanted) return ClientHelloResult::kMore;
     left.remove_prefix(kRecordHeaderBytes + fragment.size());
   }
-  // Behind a ClientHello a client waits for the server.
-  if (message.size() > wanted) return ClientHelloResult::kInvalid;
   hello = ClientHello();
   return read_message(std::string_view(message).substr(kMessageHeaderBytes), hello) ? ClientHelloResult::kComplete
                                                                                     : ClientHelloResult::kInvalid;

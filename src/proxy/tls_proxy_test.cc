@@ -230,7 +230,8 @@ TEST_F(TlsProxyTest, UpstreamTlsIsVerified) {
   Answer answer = get();
   EXPECT_EQ(answer.status, 503);
   EXPECT_NE(answer.body.find("reset reason: remote connection failure, transport failure reason: TLS_error:|268435581:SSL routines:"
-                             "OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify cert failed: SAN matcher:TLS_error_end"),
+                             "OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify cert failed: SAN matcher, certificate SANs are [reviews, "
+                             "spiffe://td/reviews]:TLS_error_end"),
             std::string::npos)
       << answer.body;
   // The request's name is the SNI, and what the certificate must be for.
