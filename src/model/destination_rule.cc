@@ -427,6 +427,12 @@ bool read_locality_lb_setting(Reader& reader, const text::Node& node, LocalityLb
 bool read_outlier_detection(Reader& reader, const text::Node& node, OutlierDetection& out) { return read_value(reader, node, out); }
 bool read_tcp_keepalive(Reader& reader, const text::Node& node, TcpKeepaliveSettings& out) { return read_value(reader, node, out); }
 
+void check_load_balancer_annotation(Reader& reader, const Metadata& meta) {
+  const auto it = meta.annotations.find(std::string(kLoadBalancerAnnotation));
+  if (it == meta.annotations.end() || it->second == kPeakEwma) return;
+  reader.error_below("metadata.annotations." + it->first, kBadValue, "\"" + it->second + "\" is no load balancer of this annotation", "write PEAK_EWMA, or take it out");
+}
+
 DestinationRule read_destination_rule(Reader& reader, const text::Node& spec) {
   DestinationRule rule;
   read_value(reader, spec, rule);

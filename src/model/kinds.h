@@ -14,6 +14,8 @@ VirtualService read_virtual_service(Reader& reader, const text::Node& spec);
 DestinationRule read_destination_rule(Reader& reader, const text::Node& spec);
 Gateway read_gateway(Reader& reader, const text::Node& spec);
 ServiceEntry read_service_entry(Reader& reader, const text::Node& spec);
+// Beyond Istio: what the annotation of a DestinationRule may say.
+void check_load_balancer_annotation(Reader& reader, const Metadata& meta);
 Sidecar read_sidecar(Reader& reader, const text::Node& spec);
 EnvoyFilter read_envoy_filter(Reader& reader, const text::Node& spec);
 ProxyConfig read_proxy_config(Reader& reader, const text::Node& spec);

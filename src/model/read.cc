@@ -92,6 +92,7 @@ class ManifestReader {
     const Key key = out.key();
     reader.set_object(to_string(key), key.namespace_);
     read_spec(reader, kind, node, out.spec);
+    if (kind.kind == Kind::kDestinationRule) check_load_balancer_annotation(reader, out.meta);
     finish(reader, std::move(out), node, yaml);
   }
 

@@ -298,8 +298,7 @@ subsets:
   EXPECT_TRUE(read.subsets.at(1).labels.empty());
   std::vector<std::string> refused;
   for (const Diagnostic& problem : unsupported(only(result))) refused.push_back(problem.origin.field_path);
-  EXPECT_EQ(refused, (std::vector<std::string>{"spec.trafficPolicy.loadBalancer.consistentHash", "spec.trafficPolicy.connectionPool.http.h2UpgradePolicy",
-                                               "spec.trafficPolicy.tls.mode", "spec.trafficPolicy.portLevelSettings[0].loadBalancer.simple"}));
+  EXPECT_EQ(refused, (std::vector<std::string>{"spec.trafficPolicy.connectionPool.http.h2UpgradePolicy"}));
 }
 
 TEST(ReadSupported, RefusesAloneWhatTheDataPlaneDoesNotCarryOut) {

@@ -56,6 +56,7 @@ void check_policy(const TrafficPolicy& policy, const std::string& path, Unsuppor
   check_blocks(policy, path, out);
   for (std::size_t i = 0; i < policy.port_level_settings.size(); ++i)
     check_blocks(policy.port_level_settings[i], path + item("portLevelSettings", i) + ".", out);
+  if (policy.retry_budget && policy.retry_budget->budget_interval) out.field(path + "retryBudget.budgetInterval");
 }
 
 void check(const DestinationRule& rule, Unsupported& out) {

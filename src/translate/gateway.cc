@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "translate/destination_rules.h"
@@ -219,8 +220,10 @@ void add_gateway(const Scope& scope, const std::vector<VisibleVirtualService>& v
     ListenerBuilder builder;
   };
   std::map<std::string, Address> listeners;
+  std::set<std::string> tables;
   for (const GatewayPort& port : gateway.ports) {
     if (is_forbidden(scope, port.port)) continue;
+    for (const GatewayServerSource* source : port.servers) tables.insert(source->route_table);
     const std::string bind = port.bind.empty() ? any : port.bind;
     const std::string name = bind + "_" + std::to_string(port.port);
     auto it = listeners.find(name);
@@ -230,7 +233,7 @@ void add_gateway(const Scope& scope, const std::vector<VisibleVirtualService>& v
   for (auto& [name, address] : listeners)
     if (!address.builder.empty()) out.listeners.insert_or_assign(name, xds::make_resource(name, address.builder.take(address.bind, address.port)));
   for (const auto& [table, servers] : gateway.by_table)
-    out.routes.insert_or_assign(table, gateway_routes(scope, virtual_services, table, servers, notes));
+    if (tables.contains(table)) out.routes.insert_or_assign(table, gateway_routes(scope, virtual_services, table, servers, notes));
 }
 
 }  // namespace lateen::translate

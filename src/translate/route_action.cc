@@ -54,6 +54,8 @@ std::string authority_of(const std::optional<model::Headers>& headers) {
 
 std::string destination_cluster(const Scope& scope, const model::Destination& destination, const RouteRequest& request) {
   const Service* service = scope.find_service(lower(destination.host));
+  // istiod looks among the services of the listener's port.
+  if (service != nullptr && !request.any_port && service->find_port(request.port) == nullptr) service = nullptr;
   std::string_view host = destination.host;
   if (service != nullptr && !service->external_name.empty()) host = service->external_name;
   std::uint32_t port = destination.port;
