@@ -5,10 +5,15 @@
 #include <envoy/config/endpoint/v3/endpoint.pb.h>
 #include <envoy/config/route/v3/route.pb.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
+#include <fstream>
+#include <memory>
 
 #include "runtime/compile.h"
 #include "runtime/decide.h"
@@ -116,6 +121,85 @@ TEST(Speed, CompilesTenThousandServices) {
   if (kMeasures) {
     EXPECT_LT(all, 0.5);
   }
+}
+
+// ---- memory: a process of its own, that only reads the serialised resources and compiles them -----------------------------
+
+constexpr const char* kResourcesVariable = "LATEEN_SPEED_RESOURCES";
+
+void write_text(std::ostream& out, const std::string& text) {
+  const std::uint64_t size = text.size();
+  out.write(reinterpret_cast<const char*>(&size), sizeof size);
+  out.write(text.data(), static_cast<std::streamsize>(text.size()));
+}
+
+std::string read_text(std::istream& in) {
+  std::uint64_t size = 0;
+  in.read(reinterpret_cast<char*>(&size), sizeof size);
+  std::string text(in ? size : 0, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  return text;
+}
+
+void write_resource(std::ostream& out, char kind, const xds::Resource& resource) {
+  out.put(kind);
+  write_text(out, resource.name);
+  write_text(out, resource.bytes);
+}
+
+void write_resources(const xds::Resources& all, const std::string& path) {
+  std::ofstream out(path, std::ios::binary);
+  for (const auto& [name, parts] : all.routes) {
+    write_resource(out, 'r', *parts.shell);
+    for (const auto& host : parts.virtual_hosts) write_resource(out, 'v', *host);
+  }
+  for (const auto& [name, resource] : all.clusters) write_resource(out, 'c', *resource);
+  for (const auto& [name, resource] : all.endpoints) write_resource(out, 'e', *resource);
+}
+
+xds::Resources read_resources(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  xds::Resources out;
+  std::string table;
+  for (int kind = in.get(); kind != std::char_traits<char>::eof(); kind = in.get()) {
+    auto resource = std::make_shared<xds::Resource>();
+    resource->name = read_text(in);
+    resource->bytes = read_text(in);
+    resource->hash = xds::content_hash(resource->bytes);
+    if (kind == 'c') out.clusters[resource->name] = resource;
+    else if (kind == 'e') out.endpoints[resource->name] = resource;
+    else if (kind == 'v') out.routes[table].virtual_hosts.push_back(resource);
+    else out.routes[table = resource->name].shell = resource;
+  }
+  return out;
+}
+
+// Runs only in the process that the next test starts.
+TEST(Speed, MemoryOfACompiledMesh) {
+  const char* path = std::getenv(kResourcesVariable);
+  if (path == nullptr) GTEST_SKIP() << "is run by CompiledMeshIsMeasuredAlone";
+  const xds::Resources resources = read_resources(path);
+  rusage before{}, after{};
+  getrusage(RUSAGE_SELF, &before);
+  ClusterNames names;
+  const double begin = cpu_seconds();
+  const Compiled compiled = compile(resources, nullptr, names);
+  const double seconds = cpu_seconds() - begin;
+  getrusage(RUSAGE_SELF, &after);
+  ASSERT_TRUE(compiled.refused.empty());
+  std::printf("%zu services of ten endpoints: compiled in %.0f ms; %.1f MB with the resources read, %.1f MB at most after compiling\n",
+              resources.clusters.size(), seconds * 1e3, static_cast<double>(before.ru_maxrss) / 1024, static_cast<double>(after.ru_maxrss) / 1024);
+  std::fflush(stdout);
+}
+
+TEST(Speed, CompiledMeshIsMeasuredAlone) {
+  if (!kMeasures) GTEST_SKIP() << "figures are only taken of an optimised build";
+  const std::string path = testing::TempDir() + "lateen_speed_" + std::to_string(getpid());
+  write_resources(mesh_of(10'000), path);
+  const std::string command = std::string(kResourcesVariable) + "=" + path + " /proc/" + std::to_string(getpid()) +
+                              "/exe --gtest_brief=1 --gtest_filter=Speed.MemoryOfACompiledMesh";
+  EXPECT_EQ(std::system(command.c_str()), 0);
+  std::remove(path.c_str());
 }
 
 // Seconds of a decide() among `routes` routes of one virtual host, the best of several rounds.
