@@ -100,7 +100,8 @@ void fill_tracing(hcm_v3::HttpConnectionManager::Tracing& out, const Scope& scop
   add_literal_tag(out, "istio.canonical_revision", label_or(labels, "service.istio.io/canonical-revision", "latest"));
   add_literal_tag(out, "istio.canonical_service", label_or(labels, "service.istio.io/canonical-name", "unknown"));
   add_literal_tag(out, "istio.cluster_id", scope.options.cluster_id);
-  add_literal_tag(out, "istio.mesh_id", scope.mesh.config.trust_domain);
+  const auto mesh_id = scope.view.metadata.find("MESH_ID");
+  add_literal_tag(out, "istio.mesh_id", mesh_id == scope.view.metadata.end() ? scope.mesh.config.trust_domain : mesh_id->second);
   add_literal_tag(out, "istio.namespace", scope.view.namespace_);
 }
 
@@ -108,8 +109,7 @@ void fill_tracing(hcm_v3::HttpConnectionManager::Tracing& out, const Scope& scop
 void fill_path_normalization(hcm_v3::HttpConnectionManager& out, const std::string& wanted) {
   using Hcm = hcm_v3::HttpConnectionManager;
   out.set_path_with_escaped_slashes_action(Hcm::KEEP_UNCHANGED);
-  if (wanted == "NONE") return;
-  out.mutable_normalize_path()->set_value(true);
+  out.mutable_normalize_path()->set_value(wanted != "NONE");
   if (wanted == "MERGE_SLASHES" || wanted == "DECODE_AND_MERGE_SLASHES") out.set_merge_slashes(true);
   if (wanted == "DECODE_AND_MERGE_SLASHES") out.set_path_with_escaped_slashes_action(Hcm::UNESCAPE_AND_FORWARD);
 }

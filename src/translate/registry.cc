@@ -170,6 +170,9 @@ Registry::Registry(const model::Mesh& mesh, const Options& options)
   services_ = kubernetes_services(mesh, *workloads_, options);
   std::vector<Service> entries = service_entries(mesh, *workloads_);
   std::move(entries.begin(), entries.end(), std::back_inserter(services_));
+  if (const auto& standard = mesh.config.service_export_to; standard != std::vector<std::string>{"*"})
+    for (Service& service : services_)
+      if (service.export_to.empty()) service.export_to = standard;
   if (options.allocate_addresses) allocate_addresses(services_);
   merge_endpoints(services_);
   if (options.compat == Compat::kIstio) repeat_by_address();

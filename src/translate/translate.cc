@@ -7,6 +7,7 @@
 
 #include "translate/clusters.h"
 #include "translate/destination_rules.h"
+#include "translate/discovery.h"
 #include "translate/envoy_filter.h"
 #include "translate/gateway.h"
 #include "translate/grpc.h"
@@ -48,6 +49,7 @@ View as_workload(const View& asked, const Registry& registry) {
 }  // namespace
 
 Translation translate(const model::Mesh& mesh, const View& asked, const Options& options) {
+  if (!mesh.config.discovery_selectors.empty()) return translate(discovered(mesh), asked, options);
   Translation out;
   const Notes notes{out.provenance, out.left_out};
   const Registry registry(mesh, options);
