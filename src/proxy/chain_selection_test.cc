@@ -1,0 +1,93 @@
+#include "proxy/chain_selection.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+namespace lateen::proxy {
+namespace {
+
+using runtime::FilterChain;
+using SourceType = FilterChain::SourceType;
+
+struct Listener {
+  runtime::Listener listener;
+  Listener& chain(const std::string& name, const std::function<void(FilterChain&)>& change) {
+    FilterChain made;
+    made.name = name;
+    change(made);
+    listener.filter_chains.push_back(std::move(made));
+    return *this;
+  }
+  std::string choose(const std::function<void(ConnectionTraits&)>& change) const {
+    ConnectionTraits traits;
+    traits.destination = *net::parse_address("10.0.0.1:443");
+    traits.source = traits.direct_source = *net::parse_address("192.168.1.2:5000");
+    change(traits);
+    const FilterChain* chosen = choose_chain(listener, traits);
+    return chosen == nullptr ? "none" : chosen->name;
+  }
+};
+
+TEST(ChainSelection, ServerNames) {
+  Listener in;
+  in.chain("exact", [](auto& c) { c.server_names = {"a.example.com"}; })
+      .chain("near", [](auto& c) { c.server_names = {"*.example.com"}; })
+      .chain("far", [](auto& c) { c.server_names = {"*.com"}; })
+      .chain("any", [](auto&) {});
+  const auto of = [&](const std::string& name) { return in.choose([&](auto& t) { t.server_name = name; }); };
+  EXPECT_EQ(of("a.example.com"), "exact");
+  EXPECT_EQ(of("b.example.com"), "near");
+  EXPECT_EQ(of("c.b.example.com"), "near");
+  EXPECT_EQ(of("example.com"), "far");
+  EXPECT_EQ(of("example.org"), "any");
+  EXPECT_EQ(of(""), "any");
+}
+
+// What an earlier step has chosen is not given up for a later one.
+TEST(ChainSelection, StepsDoNotGoBack) {
+  Listener in;
+  in.chain("name", [](auto& c) { c.server_names = {"a.example"}, c.transport_protocol = "raw_buffer"; }).chain("tls", [](auto& c) {
+    c.transport_protocol = "tls";
+  });
+  EXPECT_EQ(in.choose([](auto& t) { t.server_name = "a.example", t.transport = "tls"; }), "none");
+  EXPECT_EQ(in.choose([](auto& t) { t.server_name = "b.example", t.transport = "tls"; }), "tls");
+  in.listener.default_chain.emplace();
+  in.listener.default_chain->name = "default";
+  EXPECT_EQ(in.choose([](auto& t) { t.server_name = "a.example", t.transport = "tls"; }), "default");
+}
+
+TEST(ChainSelection, ProtocolsInTheClientsOrder) {
+  Listener in;
+  in.chain("h2", [](auto& c) { c.application_protocols = {"h2", "istio-h2"}; })
+      .chain("h1", [](auto& c) { c.application_protocols = {"http/1.1", "istio"}; })
+      .chain("any", [](auto&) {});
+  EXPECT_EQ(in.choose([](auto& t) { t.alpn = {"http/1.1", "h2"}; }), "h1");
+  EXPECT_EQ(in.choose([](auto& t) { t.alpn = {"unknown", "istio-h2", "istio"}; }), "h2");
+  EXPECT_EQ(in.choose([](auto& t) { t.alpn = {"unknown"}; }), "any");
+  EXPECT_EQ(in.choose([](auto& t) { t.application_protocol = "http/1.1"; }), "h1");
+  EXPECT_EQ(in.choose([](auto&) {}), "any");
+}
+
+TEST(ChainSelection, DestinationsAndSources) {
+  Listener in;
+  in.chain("port", [](auto& c) { c.destination_port = 80; })
+      .chain("wide", [](auto& c) { c.destination_prefixes = {"10.0.0.0/8"}; })
+      .chain("narrow", [](auto& c) { c.destination_prefixes = {"10.0.0.0/24", "10.9.0.0/16"}, c.source_prefixes = {"192.168.0.0/16"}; })
+      .chain("narrow port", [](auto& c) { c.destination_prefixes = {"10.0.0.0/24"}, c.source_prefixes = {"192.168.0.0/16"}, c.source_ports = {5001}; })
+      .chain("local", [](auto& c) { c.destination_prefixes = {"10.0.0.0/24"}, c.source_type = SourceType::kSameIpOrLoopback; })
+      .chain("direct", [](auto& c) { c.destination_prefixes = {"10.0.0.0/24"}, c.direct_source_prefixes = {"172.16.0.0/12"}; });
+  EXPECT_EQ(in.choose([](auto& t) { t.destination.port = 80; }), "port");
+  EXPECT_EQ(in.choose([](auto&) {}), "narrow");
+  EXPECT_EQ(in.choose([](auto& t) { t.source.port = 5001; }), "narrow port");
+  EXPECT_EQ(in.choose([](auto& t) { t.destination.host = "10.1.0.1"; }), "wide");
+  EXPECT_EQ(in.choose([](auto& t) { t.destination.host = "11.1.0.1"; }), "none");
+  EXPECT_EQ(in.choose([](auto& t) { t.source.host = "127.0.0.1"; }), "local");
+  EXPECT_EQ(in.choose([](auto& t) { t.source.host = "10.0.0.1"; }), "local") << "the address that was dialled";
+  EXPECT_EQ(in.choose([](auto& t) { t.direct_source.host = "172.20.0.1"; }), "direct");
+  EXPECT_EQ(in.choose([](auto& t) { t.source.host = "9.9.9.9"; }), "none");
+}
+
+}  // namespace
+}  // namespace lateen::proxy
