@@ -13,8 +13,10 @@ namespace lateen::proxy {
 
 // In the order in which they are obeyed when several are due at once.
 enum class DeadlineKind : std::uint8_t {
+  kDuration,   // the longest that the stream may last
   kRoute,      // the route's timeout
   kTry,        // the per-try timeout
+  kTryDuration,  // the longest that a try may last
   kReceive,    // the whole request must have arrived
   kIdle,       // nothing moved on the stream
   kDelay,      // the injected delay is over
@@ -55,14 +57,14 @@ class Deadlines {
   }
 
  private:
-  static constexpr std::size_t kKinds = 6;
+  static constexpr std::size_t kKinds = 8;
   static std::size_t index(DeadlineKind kind) { return static_cast<std::size_t>(kind); }
   void recompute() {
     earliest_ = kNever;
     for (const Time at : at_) earliest_ = at < earliest_ ? at : earliest_;
   }
 
-  std::array<Time, kKinds> at_{kNever, kNever, kNever, kNever, kNever, kNever};
+  std::array<Time, kKinds> at_{kNever, kNever, kNever, kNever, kNever, kNever, kNever, kNever};
   Time earliest_ = kNever;
 };
 

@@ -60,7 +60,42 @@ std::size_t matched_bytes(const runtime::RouteMatch& match, std::string_view pat
   return path.size();
 }
 
+// What the route says the authority is to be; "": as it is. The route's own wins over the weighted cluster's.
+std::string rewritten_host(const runtime::Rewrite& rewrite, std::string_view cluster_host_rewrite, const http::RequestHead& head) {
+  if (!rewrite.host.empty()) return rewrite.host;
+  if (!rewrite.host_from_header.empty()) return std::string(head.headers.get(rewrite.host_from_header).value_or(""));
+  if (rewrite.host_from_path != nullptr) {
+    std::string host;
+    rewrite.host_from_path->substitute(http::split_query(head.path).path, rewrite.host_from_path_substitution, host);
+    return host;
+  }
+  return std::string(cluster_host_rewrite);
+}
+
+// The last element of a comma-separated list.
+std::string_view last_of(std::string_view list) {
+  const std::size_t comma = list.rfind(',');
+  if (comma != std::string_view::npos) list.remove_prefix(comma + 1);
+  while (list.starts_with(' ')) list.remove_prefix(1);
+  return list;
+}
+
 }  // namespace
+
+void set_authority(std::string host, bool append_forwarded, http::RequestHead& head, std::string& storage) {
+  using http::HeaderId;
+  if (append_forwarded && !head.authority.empty()) {
+    const std::string_view before = head.headers.get(HeaderId::kXForwardedHost).value_or("");
+    if (before.empty()) {
+      head.headers.set(HeaderId::kXForwardedHost, head.authority);
+    } else if (last_of(before) != head.authority) {
+      head.headers.set(HeaderId::kXForwardedHost, std::string(before) + "," + std::string(head.authority));
+    }
+  }
+  head.headers.set("x-envoy-original-host", head.authority);
+  storage = std::move(host);   // may have held the authority of before: it has been read
+  head.authority = storage;
+}
 
 void apply(const std::vector<runtime::HeaderOperation>& operations, const runtime::HeaderContext& context,
            http::HeaderMap& headers) {
@@ -99,14 +134,11 @@ void apply_response_operations(const runtime::Decision& decision, const runtime:
 
 void apply_rewrite(const runtime::Route& route, const runtime::Rewrite& rewrite, std::string_view cluster_host_rewrite,
                    http::RequestHead& head, std::string& path_storage, std::string& authority_storage) {
-  // Envoy applies the weighted cluster's host first and the route's then; x-envoy-original-host is what was there before
-  // the last of them.
-  const bool both = !rewrite.host.empty() && !cluster_host_rewrite.empty();
-  const std::string_view host = !rewrite.host.empty() ? std::string_view(rewrite.host) : cluster_host_rewrite;
-  if (!host.empty()) {
-    head.headers.set("x-envoy-original-host", both ? cluster_host_rewrite : head.authority);
-    authority_storage = host;
-    head.authority = authority_storage;
+  if (std::string host = rewritten_host(rewrite, cluster_host_rewrite, head); !host.empty()) {
+    // Envoy applies the weighted cluster's first and the route's then; x-envoy-original-host is what was there before
+    // the last of them.
+    if (!rewrite.host.empty() && !cluster_host_rewrite.empty()) head.authority = cluster_host_rewrite;
+    set_authority(std::move(host), rewrite.append_x_forwarded_host, head, authority_storage);
   }
   const http::PathAndQuery target = http::split_query(head.path);
   std::string path;
@@ -154,6 +186,9 @@ std::string redirect_location(const runtime::Route& route, const runtime::Redire
     path = redirect.path;
     // A path with its own query replaces the client's.
     with_query = with_query && redirect.path.find('?') == std::string::npos;
+  } else if (redirect.path_regex != nullptr) {
+    path.clear();
+    redirect.path_regex->substitute(target.path, redirect.path_regex_substitution, path);
   } else if (!redirect.prefix_rewrite.empty()) {
     path = redirect.prefix_rewrite + std::string(target.path.substr(matched_bytes(route.match, target.path)));
   }

@@ -1,6 +1,7 @@
 #include "proxy/local_reply.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "proxy/request_record.h"
 
@@ -64,6 +65,20 @@ LocalReply unsupported(std::string_view what) {
 LocalReply stream_idle_timeout(bool request_ended) {
   return make_reply(request_ended ? 504 : 408, "stream timeout", kStreamIdleTimeout, "stream_idle_timeout");
 }
+LocalReply stream_duration_over(bool request_ended) {
+  constexpr std::uint32_t kDeadlineExceeded = 4;
+  LocalReply reply = make_reply(request_ended ? 504 : 408, "downstream duration timeout", 0, "max_duration_timeout");
+  reply.grpc_status = kDeadlineExceeded;
+  return reply;
+}
+LocalReply try_duration_over(bool request_ended) {
+  return make_reply(request_ended ? 504 : 408, "upstream max stream duration reached", kUpstreamMaxStreamDurationReached,
+                    "upstream_max_stream_duration_reached");
+}
+LocalReply bad_grpc_web() {
+  return make_reply(400, "Bad gRPC-web request, invalid base64 data.", 0, "grpc_base_64_decode_failed");
+}
+LocalReply cors_answer() { return make_reply(200, "", 0, "cors_response"); }
 LocalReply request_receive_timeout() { return make_reply(408, "request timeout", 0, "request_overall_timeout"); }
 LocalReply upgrade_refused() { return make_reply(403, "", 0, "upgrade_failed"); }
 LocalReply http_10_refused() { return make_reply(426, "", 0, "low_version"); }
@@ -131,10 +146,6 @@ LocalReply upstream_reset(ResetReason reason, bool retried, std::string_view det
   std::string body = "upstream connect error or disconnect/reset before headers. ";
   body += retried ? "retried and the latest reset reason: " : "reset reason: ";
   body += reset_words(reason);
-  if (!detail.empty()) {
-    body += ", transport failure reason: ";
-    body += detail;
-  }
   LocalReply reply = make_reply(reason == ResetReason::kProtocolError ? 502 : 503, body, reset_flag(reason), "");
   reply.details = reset_details("upstream_reset_before_response_started", reason, detail);
   reply.overloaded = reason == ResetReason::kOverflow;
@@ -145,6 +156,13 @@ bool is_grpc(const http::RequestHead& request) {
   const std::optional<std::string_view> type = request.headers.get(http::HeaderId::kContentType);
   constexpr std::string_view kGrpc = "application/grpc";
   return type && type->starts_with(kGrpc) && (type->size() == kGrpc.size() || (*type)[kGrpc.size()] == '+');
+}
+
+std::int32_t grpc_status_of(const http::HeaderMap& headers) {
+  const std::optional<std::string_view> text = headers.get(http::HeaderId::kGrpcStatus);
+  std::int32_t status = -1;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), status);
+  return status;
 }
 
 std::uint32_t grpc_status_of_http(std::uint16_t status) {

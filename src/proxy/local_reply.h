@@ -30,13 +30,17 @@ LocalReply upstream_timeout(std::string_view details);         // 504 UT
 LocalReply fault_abort(std::uint16_t status, std::optional<std::uint32_t> grpc_status);   // FI
 LocalReply unsupported(std::string_view what);                 // 500, the reason in the details
 LocalReply stream_idle_timeout(bool request_ended);            // 504 or 408, SI
+LocalReply stream_duration_over(bool request_ended);           // 504 or 408: max_stream_duration of the route
+LocalReply try_duration_over(bool request_ended);              // 504 or 408, UMSDR: max_stream_duration of the cluster
+LocalReply bad_grpc_web();                                     // 400
+LocalReply cors_answer();                                      // 200, to a preflight
 LocalReply request_receive_timeout();                          // 408
 LocalReply upgrade_refused();                                  // 403
 LocalReply bad_header_name();                                  // 400
 LocalReply bad_path();                                         // 400
 LocalReply http_10_refused();                                  // 426
 // The upstream was lost before its response began. `retried`: an earlier try failed too. `detail`: the transport's
-// reason ("connection refused" ...), or empty.
+// reason ("connection refused" ...), or empty; it is for the log and not for the client (Envoy 1.40).
 LocalReply upstream_reset(stream::ResetReason reason, bool retried, std::string_view detail);
 
 // The flag, and the words in bodies and details, of a reset.
@@ -47,6 +51,8 @@ std::string reset_details(std::string_view prefix, stream::ResetReason reason, s
 
 // Whether the request is gRPC, which gets its errors as trailers-only responses of status 200.
 bool is_grpc(const http::RequestHead& request);
+// The grpc-status among `headers`; negative: none.
+std::int32_t grpc_status_of(const http::HeaderMap& headers);
 // grpc-status that stands for an HTTP status, and back (grpc/doc/http-grpc-status-mapping.md; Envoy's table back).
 std::uint32_t grpc_status_of_http(std::uint16_t status);
 std::uint16_t http_status_of_grpc(std::uint32_t grpc_status);

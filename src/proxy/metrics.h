@@ -57,6 +57,8 @@ struct alignas(64) ListenerSlot {
   OwnedCounter<std::uint64_t> ssl_fail_verify_no_cert, ssl_fail_verify_error, ssl_fail_verify_san, ssl_fail_verify_cert_hash;
   OwnedCounter<std::uint64_t> ssl_timeout, ssl_context_not_ready, proxy_protocol_error;
   OwnedCounter<std::uint64_t> fault_aborts, fault_delays, no_route, no_cluster;
+  OwnedCounter<std::uint64_t> cors_origin_valid, cors_origin_invalid;
+  OwnedCounter<std::uint64_t> shadows_sent, shadows_dropped;     // copies of requests for mirrors
   OwnedCounter<std::uint32_t> cx_active, rq_active;
 };
 

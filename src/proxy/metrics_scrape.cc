@@ -177,6 +177,10 @@ void add_listener(std::vector<Sample>& samples, const ListenerSlot& slot) {
   http("fault.delays_injected", slot.fault_delays.get());
   http("no_route", slot.no_route.get());
   http("no_cluster", slot.no_cluster.get());
+  http("cors.origin_valid", slot.cors_origin_valid.get());
+  http("cors.origin_invalid", slot.cors_origin_invalid.get());
+  http("shadow.sent", slot.shadows_sent.get());
+  http("shadow.dropped", slot.shadows_dropped.get());
 }
 
 void add_server(std::vector<Sample>& samples, const ServerFacts& server, std::size_t clusters) {

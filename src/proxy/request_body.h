@@ -70,6 +70,7 @@ class RequestBody {
   bool keeping() const { return keeping_; }
   bool ended() const { return ended_; }
   bool has_unsent() const { return !unsent_.empty(); }
+  const stream::Buffer& unsent() const { return unsent_; }
   const http::HeaderMap* trailers() const { return trailers_ ? &*trailers_ : nullptr; }
   std::size_t bytes_held() const { return std::max(unsent_.size(), kept_.size()); }
 

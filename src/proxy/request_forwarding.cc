@@ -2,13 +2,18 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/result.h"
 #include "proxy/header_mutation.h"
 #include "proxy/request_hash.h"
 #include "proxy/request_machine.h"
 #include "proxy/request_record.h"
+#include "proxy/shadow_request.h"
 
 namespace lateen::proxy {
 namespace {
+
+// As many as a Duration can hold, and longer than anybody waits.
+constexpr std::int64_t kHoursMax = 1'000'000;
 
 // "<up to 8 digits><unit>" (gRPC over HTTP2, "Timeout"); nothing where it is something else.
 std::optional<Duration> grpc_timeout(const http::HeaderMap& headers) {
@@ -19,7 +24,7 @@ std::optional<Duration> grpc_timeout(const http::HeaderMap& headers) {
   const auto [end, error] = std::from_chars(text->data(), unit, value);
   if (error != std::errc() || end != unit || value < 0) return std::nullopt;
   switch (*unit) {
-    case 'H': return std::chrono::hours(value);
+    case 'H': return std::chrono::hours(std::min(value, kHoursMax));
     case 'M': return std::chrono::minutes(value);
     case 'S': return std::chrono::seconds(value);
     case 'm': return std::chrono::milliseconds(value);
@@ -31,48 +36,95 @@ std::optional<Duration> grpc_timeout(const http::HeaderMap& headers) {
 
 }  // namespace
 
-// A gRPC request may shorten or set the timeout by grpc-timeout, as far as the route allows it (Envoy's max_grpc_timeout).
+// A gRPC request may set the timeout by grpc-timeout, up to what the route allows; the route's own timeout is then not
+// looked at (Envoy's max_grpc_timeout).
 Duration RequestMachine::timeout_of(const runtime::Forward& forward) const {
   if (!forward.grpc_timeout_max || !is_grpc(*head_)) return forward.timeout;
-  const std::optional<Duration> asked = grpc_timeout(head_->headers);
-  if (!asked) return forward.timeout;
+  const Duration asked = grpc_timeout(head_->headers).value_or(Duration::zero());
   const Duration most = *forward.grpc_timeout_max;
-  return most == Duration::zero() ? *asked : std::min(*asked, most);
+  if (most == Duration::zero()) return asked;
+  return asked == Duration::zero() ? most : std::min(asked, most);
 }
 
-void RequestMachine::enter_forwarding(const runtime::Forward& forward, Time now) {
+bool RequestMachine::may_upgrade(const runtime::Forward& forward) const {
+  if (head_->method == "CONNECT" && !head_->is_upgrade) return settings().connect_upgrades && forward.connect_allowed;
+  return !head_->is_upgrade || (settings().websocket_upgrades && forward.upgrades_allowed);
+}
+
+void RequestMachine::enter_forwarding(const runtime::Forward& forward, Time now, Random& random) {
   forward_ = &forward;
   route_timeout_ = timeout_of(forward);
-  const runtime::Route& route = *decision_.route;
-  if (head_->is_upgrade && !(settings().websocket_upgrades && forward.upgrades_allowed)) {
-    return enter_replied(upgrade_refused());
+  if (!may_upgrade(forward)) return enter_replied(upgrade_refused());
+  if (!forward.cluster_header.empty()) {
+    named_.emplace();
+    named_->name = head_->headers.get(forward.cluster_header).value_or("");
+    if (named_->name.empty()) return enter_replied(cluster_not_found(forward.cluster_not_found_status));
   }
   // Of the request as the client sent it (Envoy picks the host before it changes the head).
   if (!forward.hash.empty()) hash_request(forward);
+  const runtime::Route& route = *decision_.route;
   {
     const runtime::RequestView request = view();
     apply_request_operations(decision_, *context_.table, header_context(request), *head_, authority_storage_);
   }
-  apply_rewrite(route, forward.rewrite, decision_.cluster->host_rewrite, *head_, rewritten_path_, authority_storage_);
+  const std::string_view cluster_host = decision_.cluster == nullptr ? std::string_view() : decision_.cluster->host_rewrite;
+  apply_rewrite(route, forward.rewrite, cluster_host, *head_, rewritten_path_, authority_storage_);
   if (context_.outbound && !route.operation.empty()) {
     head_->headers.set(http::HeaderId::kXEnvoyDecoratorOperation, route.operation);
   }
+  begin_retries(forward);
+  if (!forward.mirrors.empty()) choose_shadows(forward, random);
+  // Envoy's route timeout runs from the end of the request; with an injected delay it may be running already.
+  if (request_ended_at_) arm_route_timeout(std::max(*request_ended_at_, now));
+  enter_trying(now);
+}
+
+void RequestMachine::begin_retries(const runtime::Forward& forward) {
   const runtime::RetryPolicy* retry = nullptr;
   if (forward.retry) {
     retry = &*forward.retry;
   } else if (decision_.virtual_host->retry) {
     retry = &*decision_.virtual_host->retry;
   }
-  retry_.begin(retry);
+  if (retry != nullptr && !retry->retriable_request_headers.empty()) {
+    const runtime::RequestView request = view();
+    retry_.begin(retry, request);
+  } else {
+    retry_.begin(retry);
+  }
   // A tunnel's first bytes are the peers' own; and a per-try timeout beyond the route's has no effect (Envoy).
-  if (head_->is_upgrade) retry_.forbid();
+  if (head_->is_upgrade || head_->method == "CONNECT") retry_.forbid();
   if (retry != nullptr && retry->per_try_timeout && *retry->per_try_timeout > Duration::zero() &&
       (route_timeout_ == Duration::zero() || *retry->per_try_timeout < route_timeout_)) {
     try_timeout_ = retry->per_try_timeout;
   }
-  // Envoy's route timeout runs from the end of the request; with an injected delay it may be running already.
-  if (request_ended_at_) arm_route_timeout(std::max(*request_ended_at_, now));
-  enter_trying(now);
+}
+
+// Each mirror is drawn by itself. A tunnel has no end at which its shadow could be sent.
+void RequestMachine::choose_shadows(const runtime::Forward& forward, Random& random) {
+  if (head_->is_upgrade || head_->method == "CONNECT") return;
+  for (const runtime::Mirror& mirror : forward.mirrors) {
+    const bool always = mirror.per_million >= runtime::Fraction::kMillion;
+    if (always || random.below(runtime::Fraction::kMillion) < mirror.per_million) shadows_.push_back(&mirror);
+  }
+}
+
+// As Envoy makes it: the head as it goes upstream, and the route's timeout as the shadow's own.
+void RequestMachine::write_shadow(const runtime::Mirror& mirror, OwnedHead& out) const {
+  out.copy(*head_);
+  const runtime::RequestView request = view();
+  apply(mirror.request_headers, header_context(request), out.head.headers);
+  if (!mirror.host_rewrite.empty()) {
+    out.authority = mirror.host_rewrite;
+  } else if (mirror.append_shadow_suffix) {
+    const std::size_t colon = out.authority.ends_with(']') ? std::string::npos : out.authority.rfind(':');
+    out.authority.insert(colon == std::string::npos ? out.authority.size() : colon, "-shadow");
+  }
+  out.head.authority = out.authority;
+  if (route_timeout_ > Duration::zero()) {
+    out.head.headers.set(http::HeaderId::kXEnvoyExpectedRqTimeoutMs,
+                         std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(route_timeout_).count()));
+  }
 }
 
 void RequestMachine::hash_request(const runtime::Forward& forward) {

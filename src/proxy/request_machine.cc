@@ -32,7 +32,11 @@ void RequestMachine::reset() {
   state_ = State::kIdle;
   decision_ = runtime::Decision();
   forward_ = nullptr;
+  named_.reset();
   policy_.reset();
+  shadows_.clear();
+  cors_ = CorsVerdict::kNone;
+  cors_origin_ = {};
   retry_.begin(nullptr);
   deadlines_.clear_all();
   if (!reply_.details.empty()) reply_ = LocalReply();
@@ -40,6 +44,8 @@ void RequestMachine::reset() {
   idle_timeout_ = route_timeout_ = Duration{};
   try_timeout_.reset();
   request_ended_ = try_opened_ = response_started_ = upgraded_ = result_in_trailers_ = retry_failed_before_ = false;
+  timeout_reported_ = false;
+  late_last_ = late_count_ = 0;
   tries_ = record_attempts_ = picks_lost_ = 0;
   status_ = 0;
   flags_ = 0;
@@ -121,11 +127,15 @@ void RequestMachine::start(RequestContext context, http::RequestHead& head, bool
     reply.location = redirect_location(*decision_.route, to_https, head);
     return enter_replied(std::move(reply));
   }
-  if (const auto* forward = std::get_if<runtime::Forward>(&decision_.route->action);
-      forward != nullptr && forward->idle_timeout) {
-    idle_timeout_ = *forward->idle_timeout;
-    deadlines_.clear(DeadlineKind::kIdle);
-    touch(now);
+  if (const auto* forward = std::get_if<runtime::Forward>(&decision_.route->action); forward != nullptr) {
+    if (forward->idle_timeout) {
+      idle_timeout_ = *forward->idle_timeout;
+      deadlines_.clear(DeadlineKind::kIdle);
+      touch(now);
+    }
+    if (forward->stream_duration_max && *forward->stream_duration_max > Duration::zero()) {
+      deadlines_.set(DeadlineKind::kDuration, now + *forward->stream_duration_max);
+    }
   }
   enter_fault(now, random);
 }
@@ -178,12 +188,25 @@ void RequestMachine::after_delay(Time now, Random& random) {
   const bool aborts = settings().fault_filter && fault && (fault->abort_status || fault->abort_grpc_status) &&
                       hits(fault->abort_per_million, random);
   if (aborts) return enter_replied(fault_abort(fault->abort_status.value_or(200), fault->abort_grpc_status));
-  enter_route_action(now);
+  enter_route_action(now, random);
 }
 
-void RequestMachine::enter_route_action(Time now) {
+// False: answered here. Behind the faults, and only for what is forwarded, as in Envoy.
+bool RequestMachine::enter_cors(Random& random) {
+  const runtime::Cors* policy = decision_.route->cors.get();
+  if (policy == nullptr || !settings().cors_filter) return true;
+  cors_ = judge_cors(*policy, *head_, random);
+  cors_origin_ = origin_of(*head_);
+  if (cors_ != CorsVerdict::kPreflight && cors_ != CorsVerdict::kPreflightRefused) return true;
+  enter_replied(cors_answer());
+  return false;
+}
+
+void RequestMachine::enter_route_action(Time now, Random& random) {
   const runtime::Route& route = *decision_.route;
-  if (const auto* forward = std::get_if<runtime::Forward>(&route.action)) return enter_forwarding(*forward, now);
+  if (const auto* forward = std::get_if<runtime::Forward>(&route.action)) {
+    return enter_cors(random) ? enter_forwarding(*forward, now, random) : void();
+  }
   LocalReply reply{.details = "direct_response"};
   if (const auto* direct = std::get_if<runtime::DirectResponse>(&route.action)) {
     reply.status = direct->status;
@@ -211,6 +234,7 @@ void RequestMachine::on_request_ended(Time now) {
 void RequestMachine::enter_replied(LocalReply reply) {
   if (try_opened_ || state_ == State::kTrying) push(Action::Kind::kEndTry);
   try_opened_ = false;
+  drop_late();
   retry_.end();
   retry_.forbid();
   deadlines_.clear_all();
@@ -221,7 +245,7 @@ void RequestMachine::enter_replied(LocalReply reply) {
   response_started_ = true;
   status_ = reply_.status;
   if (is_grpc(*head_)) {
-    status_ = 200;
+    if (!context_.grpc_web) status_ = 200;
     grpc_status_ = static_cast<std::int32_t>(reply_.grpc_status.value_or(grpc_status_of_http(reply_.status)));
   }
   push(Action::Kind::kReply);
@@ -229,6 +253,7 @@ void RequestMachine::enter_replied(LocalReply reply) {
 
 std::string_view RequestMachine::write_local_reply(http::ResponseHead& head, std::string_view date) const {
   const std::string_view body = proxy::write_local_reply(reply_, *head_, head);
+  if (context_.grpc_web) head.status = reply_.status;
   const bool by_route = decision_.route != nullptr && reply_.details == "direct_response";
   if (by_route) {
     const runtime::RequestView request = view();
@@ -237,6 +262,9 @@ std::string_view RequestMachine::write_local_reply(http::ResponseHead& head, std
     context.response_status = head.status;
     apply_response_operations(decision_, *context_.table, context, head.headers);
   }
+  const runtime::Cors* cors = cors_ == CorsVerdict::kNone ? nullptr : decision_.route->cors.get();
+  if (cors_ == CorsVerdict::kPreflight) write_preflight(*cors, *head_, head.headers);
+  if (cors_ == CorsVerdict::kPreflight || cors_ == CorsVerdict::kAllowed) allow_origin(*cors, cors_origin_, head.headers);
   if (forward_ != nullptr && tries_ > 0 && decision_.virtual_host->include_attempt_count_in_response) {
     head.headers.set(http::HeaderId::kXEnvoyAttemptCount, std::to_string(tries_));
   }
@@ -256,13 +284,16 @@ void RequestMachine::on_client_gone(bool protocol_error) {
   flags_ |= protocol_error ? kDownstreamProtocolError : kDownstreamConnectionTermination;
   details_ = protocol_error ? "http1.codec_error" : "downstream_remote_disconnect";
   if (state_ == State::kTrying || state_ == State::kResponding) push(Action::Kind::kEndTry);
+  drop_late();
   enter_done();
 }
 
 void RequestMachine::on_deadline(Time now, Random& random) {
   while (const std::optional<DeadlineKind> due = deadlines_.take_due(now)) {
     switch (*due) {
+      case DeadlineKind::kDuration: on_stream_duration(); break;
       case DeadlineKind::kRoute: on_route_timeout(); break;
+      case DeadlineKind::kTryDuration: on_try_duration(now, random); break;
       case DeadlineKind::kTry: on_try_timeout(now, random); break;
       case DeadlineKind::kReceive:
         if (!response_started()) enter_replied(request_receive_timeout());
@@ -272,6 +303,17 @@ void RequestMachine::on_deadline(Time now, Random& random) {
       case DeadlineKind::kBackOff: enter_trying(now); break;
     }
   }
+}
+
+void RequestMachine::refuse(LocalReply reply) {
+  if (state_ == State::kDone || state_ == State::kReplied) return;
+  if (response_started()) return cut_response(reply.flags, reply.details);
+  enter_replied(std::move(reply));
+}
+
+void RequestMachine::on_stream_duration() {
+  if (response_started()) return cut_response(0, "max_duration_timeout");
+  enter_replied(stream_duration_over(request_ended_));
 }
 
 void RequestMachine::on_idle() {

@@ -6,6 +6,10 @@
 //                   │         kBackingOff
 //                   └────────► kReplied (local reply) ──► kDone
 //
+// With hedging a try that is late goes on beside its successor: it is known by a number from then on ("late"), and its
+// events are on_late_...(). kWaiting: only late tries are under way. The first good answer wins; it becomes that of the
+// current try.
+//
 // There is no loop, no timer and no socket in here. Who drives it (proxy/request.h, and tests) tells it what happened and
 // what the time is, carries out the actions in order, and wakes it at deadline(). It never calls out.
 #pragma once
@@ -20,6 +24,7 @@
 
 #include "base/time.h"
 #include "http/message.h"
+#include "proxy/cors.h"
 #include "proxy/deadlines.h"
 #include "proxy/local_reply.h"
 #include "proxy/outlier_detection.h"
@@ -32,10 +37,13 @@
 
 namespace lateen::proxy {
 
+struct OwnedHead;
+
 // What the connection knows. Must outlive the request, except what says otherwise.
 struct RequestContext {
   const runtime::HttpConnectionSettings* settings = nullptr;
   std::shared_ptr<const runtime::RouteTable> table;   // null: no such route table, everything is 404
+  bool grpc_web = false;                              // errors keep their HTTP status (Envoy)
   bool outbound = true;                               // of the listener: adds x-envoy-decorator-operation
   ConnectionFacts connection;
   std::string_view downstream_address;                // "10.0.0.1:4711"
@@ -52,10 +60,16 @@ struct Action {
     kRespond,     // send the upstream's response head, which is as it must be; its body follows
     kReply,       // send local_reply()
     kCut,         // cut the client's stream: the response can not be completed
+    kShadow,      // send shadows() to their mirrors, with the body as it comes
+    kHedge,       // the current try goes on as late try `late`; another current one follows
+    kEndLate,     // let go of late try `late`, or of all with kAllLate
+    kPromote,     // late try `late` becomes the current one; all others are let go of
   };
+  static constexpr std::uint32_t kAllLate = 0;
   Kind kind = Kind::kStartTry;
   TryResult result = TryResult::kStatus;
   std::uint16_t status = 0;
+  std::uint32_t late = kAllLate;
 };
 
 // Why a try never had a stream.
@@ -63,7 +77,7 @@ enum class TryFailure : std::uint8_t { kNoCluster, kUnsupportedCluster, kNoHealt
 
 class RequestMachine {
  public:
-  enum class State : std::uint8_t { kIdle, kDelaying, kTrying, kBackingOff, kResponding, kReplied, kDone };
+  enum class State : std::uint8_t { kIdle, kDelaying, kTrying, kBackingOff, kWaiting, kResponding, kReplied, kDone };
 
   // Makes it as new; keeps its memory.
   void reset();
@@ -74,7 +88,8 @@ class RequestMachine {
   // The cluster of this try, before any of the answers to kStartTry but kNoCluster.
   void on_cluster(std::shared_ptr<const runtime::Cluster> policy, Limit& retries);
   void on_try_failed(TryFailure failure);
-  void on_host_selected() { ++record_attempts_; }
+  // `hostname` of the endpoint; may be empty.
+  void on_host_selected(std::string_view hostname = {});
   // The endpoint went away while the try waited for a connection to it: another one is picked, at no cost.
   void on_host_left(Time now, Random& random);
   void on_try_opened(Time now);
@@ -92,9 +107,14 @@ class RequestMachine {
   void on_replied() { enter_done(); }
   void on_upstream_reset(stream::ResetReason reason, bool request_bytes_sent, std::string_view detail, Time now,
                          Random& random);
+  // The same of late try `late`.
+  void on_late_response(std::uint32_t late, http::ResponseHead& head, bool ended, std::string_view date, Time now, Random& random);
+  void on_late_reset(std::uint32_t late, stream::ResetReason reason, std::string_view detail);
   // The client's stream is gone. `protocol_error`: it broke the protocol.
   void on_client_gone(bool protocol_error);
   void on_deadline(Time now, Random& random);
+  // The request is not what it claims to be: answered with `reply`, or cut where the response has begun.
+  void refuse(LocalReply reply);
   // The response took some bytes: the client is alive.
   void on_client_progress(Time now) { touch(now); }
 
@@ -106,10 +126,16 @@ class RequestMachine {
   // ---- what there is to know
   State state() const { return state_; }
   const runtime::Decision& decision() const { return decision_; }
-  const runtime::WeightedCluster* cluster() const { return decision_.cluster; }
+  // With id kNoCluster: named by the request (Forward::cluster_header), and to be found by its name.
+  const runtime::WeightedCluster* cluster() const { return named_ ? &*named_ : decision_.cluster; }
   const std::shared_ptr<const runtime::Cluster>& policy() const { return policy_; }
   // The request's hash, where the route has hash policies and the cluster balances by them. After on_cluster().
   std::optional<std::uint64_t> hash() const { return hash_; }
+  // Which of the route's mirrors get a shadow, and their heads; valid from kShadow on.
+  const std::vector<const runtime::Mirror*>& shadows() const { return shadows_; }
+  void write_shadow(const runtime::Mirror& mirror, OwnedHead& out) const;
+  Duration route_timeout() const { return route_timeout_; }
+  CorsVerdict cors() const { return cors_; }
   const RetryState& retry() const { return retry_; }
   const LocalReply& local_reply() const { return reply_; }
   // Fills the head of the local reply; returns its body. Valid until the machine is reset.
@@ -137,21 +163,31 @@ class RequestMachine {
   Duration timeout_of(const runtime::Forward& forward) const;
   void enter_fault(Time now, Random& random);
   void after_delay(Time now, Random& random);
-  void enter_route_action(Time now);
-  void enter_forwarding(const runtime::Forward& forward, Time now);
+  bool enter_cors(Random& random);
+  void enter_route_action(Time now, Random& random);
+  void enter_forwarding(const runtime::Forward& forward, Time now, Random& random);
+  bool may_upgrade(const runtime::Forward& forward) const;
+  void choose_shadows(const runtime::Forward& forward, Random& random);
   void enter_trying(Time now);
   void enter_back_off(RetryAnswer answer, Time now, Random& random);
   void enter_replied(LocalReply reply);
   void enter_done();
 
   void hash_request(const runtime::Forward& forward);
+  void begin_retries(const runtime::Forward& forward);
   void arm_route_timeout(Time from);
   void set_expected_timeout(Time now);
   void finish_response_head(http::ResponseHead& head, std::string_view date, Time now);
   void note_exhaustion(RetryAnswer answer);
+  void accept_response(http::ResponseHead& head, bool ended, std::int32_t grpc, std::string_view date, Time now);
+  void wait_for_late();
+  void drop_late();
+  bool hedges() const { return forward_->hedge && forward_->hedge->on_per_try_timeout; }
   void on_route_timeout();
   void on_try_timeout(Time now, Random& random);
   void on_idle();
+  void on_stream_duration();
+  void on_try_duration(Time now, Random& random);
   void cut_response(std::uint32_t flag, std::string details);
   void touch(Time now);
   void push(Action::Kind kind) { push(Action{.kind = kind}); }
@@ -164,7 +200,11 @@ class RequestMachine {
   State state_ = State::kIdle;
   runtime::Decision decision_;
   const runtime::Forward* forward_ = nullptr;           // of decision_.route
+  std::optional<runtime::WeightedCluster> named_;       // Forward::cluster_header
   std::shared_ptr<const runtime::Cluster> policy_;
+  std::vector<const runtime::Mirror*> shadows_;         // of the route, which decision_ keeps
+  CorsVerdict cors_ = CorsVerdict::kNone;
+  std::string_view cors_origin_;
   RetryState retry_;
   Deadlines deadlines_;
   LocalReply reply_;
@@ -183,6 +223,8 @@ class RequestMachine {
   bool upgraded_ = false;
   bool result_in_trailers_ = false;
   bool retry_failed_before_ = false;                    // for "retried and the latest reset reason"
+  bool timeout_reported_ = false;                       // of the current try, to outlier detection
+  std::uint32_t late_last_ = 0, late_count_ = 0;        // late tries: the last number given, and how many there are
   std::uint32_t tries_ = 0, record_attempts_ = 0, picks_lost_ = 0;
 
   std::uint16_t status_ = 0;
@@ -193,7 +235,7 @@ class RequestMachine {
   Duration upstream_service_time_{-1};
   std::int32_t grpc_status_ = -1;
 
-  // Actions wait here until the driver takes them. No event pushes more than four, and the driver takes all of them
+  // Actions wait here until the driver takes them. No event pushes more than six, and the driver takes all of them
   // before the next event.
   static constexpr std::size_t kActionsMax = 8;
   // Endpoints that may go away under one request before it counts as refused.

@@ -20,18 +20,28 @@ void set_number(http::HeaderMap& headers, http::HeaderId id, std::int64_t value)
   headers.set(id, std::string_view(text, static_cast<std::size_t>(end - text)));
 }
 
-std::int32_t grpc_status_of(const http::HeaderMap& headers) {
-  const std::optional<std::string_view> text = headers.get(http::HeaderId::kGrpcStatus);
-  std::int32_t status = -1;
-  if (text) std::from_chars(text->data(), text->data() + text->size(), status);
-  return status;
+// At most eight digits and a unit (gRPC over HTTP2, "Timeout").
+std::string grpc_timeout_text(std::int64_t milliseconds) {
+  constexpr std::int64_t kDigitsMax = 99'999'999;
+  struct Step {
+    std::int64_t by;
+    char unit;
+  };
+  std::int64_t value = milliseconds;
+  char unit = 'm';
+  for (const Step& step : {Step{1000, 'S'}, Step{60, 'M'}, Step{60, 'H'}}) {
+    if (value <= kDigitsMax) break;
+    value /= step.by;
+    unit = step.unit;
+  }
+  return std::to_string(std::min(value, kDigitsMax)) + unit;
 }
 
 }  // namespace
 
 void RequestMachine::enter_trying(Time now) {
   state_ = State::kTrying;
-  try_opened_ = false;
+  try_opened_ = timeout_reported_ = false;
   ++tries_;
   if (decision_.virtual_host->include_attempt_count_in_request) {
     set_number(head_->headers, http::HeaderId::kXEnvoyAttemptCount, tries_);
@@ -42,7 +52,8 @@ void RequestMachine::enter_trying(Time now) {
 
 // x-envoy-expected-rq-timeout-ms = min(per try, what remains of the route's); absent without a timeout (observed).
 void RequestMachine::set_expected_timeout(Time now) {
-  std::optional<Duration> expected = try_timeout_;
+  // A late try may take all the time that there is.
+  std::optional<Duration> expected = hedges() ? std::nullopt : try_timeout_;
   if (route_timeout_ > Duration::zero()) {
     const Duration left =
         deadlines_.is_set(DeadlineKind::kRoute) ? deadlines_.at(DeadlineKind::kRoute) - now : route_timeout_;
@@ -52,11 +63,7 @@ void RequestMachine::set_expected_timeout(Time now) {
   // 0 would mean no timeout at all to the next hop.
   const std::int64_t milliseconds = std::max<std::int64_t>(1, duration_cast<std::chrono::milliseconds>(*expected).count());
   set_number(head_->headers, http::HeaderId::kXEnvoyExpectedRqTimeoutMs, milliseconds);
-  // The server is told of the time that it really has (RouteAction.max_grpc_timeout). At most eight digits (gRPC over HTTP2).
-  if (!forward().grpc_timeout_max || !is_grpc(*head_)) return;
-  constexpr std::int64_t kDigitsMax = 99'999'999;
-  head_->headers.set("grpc-timeout", milliseconds <= kDigitsMax ? std::to_string(milliseconds) + "m"
-                                                                 : std::to_string(std::min(milliseconds / 1000, kDigitsMax)) + "S");
+  if (forward().grpc_timeout_max && is_grpc(*head_)) head_->headers.set("grpc-timeout", grpc_timeout_text(milliseconds));
 }
 
 void RequestMachine::on_cluster(std::shared_ptr<const runtime::Cluster> policy, Limit& retries) {
@@ -67,6 +74,14 @@ void RequestMachine::on_cluster(std::shared_ptr<const runtime::Cluster> policy, 
   // Envoy asks for the hash, and so makes the cookie, only where the balancer wants one.
   hash_.reset();
   set_cookies_.clear();
+}
+
+void RequestMachine::on_host_selected(std::string_view hostname) {
+  ++record_attempts_;
+  if (forward().rewrite.host_from_endpoint && !hostname.empty()) {
+    set_authority(std::string(hostname), forward().rewrite.append_x_forwarded_host, *head_, authority_storage_);
+  }
+  if (record_attempts_ == 1 && !shadows_.empty()) push(Action::Kind::kShadow);
 }
 
 void RequestMachine::on_try_failed(TryFailure failure) {
@@ -98,6 +113,9 @@ void RequestMachine::on_try_opened(Time now) {
   LATEEN_CHECK(state_ == State::kTrying && !try_opened_);
   try_opened_ = true;
   touch(now);
+  if (policy_->stream_duration_max && *policy_->stream_duration_max > Duration::zero()) {
+    deadlines_.set(DeadlineKind::kTryDuration, now + *policy_->stream_duration_max);
+  }
   // The per-try timeout runs from the later of the stream and the end of the request (Envoy).
   if (request_ended_ && try_timeout_) deadlines_.set(DeadlineKind::kTry, now + *try_timeout_);
   push(Action::Kind::kSend);
@@ -113,6 +131,7 @@ void RequestMachine::enter_back_off(RetryAnswer answer, Time now, Random& random
   try_opened_ = false;
   retry_failed_before_ = true;
   deadlines_.clear(DeadlineKind::kTry);
+  deadlines_.clear(DeadlineKind::kTryDuration);
   if (answer == RetryAnswer::kAtOnce) return enter_trying(now);
   state_ = State::kBackingOff;
   deadlines_.set(DeadlineKind::kBackOff, now + retry_.next_back_off(random));
@@ -126,12 +145,21 @@ void RequestMachine::on_response(http::ResponseHead& head, bool ended, std::stri
   const std::uint16_t seen = grpc > 0 ? http_status_of_grpc(static_cast<std::uint32_t>(grpc)) : head.status;
   // The result of a gRPC call that is not over yet stands in its trailers.
   result_in_trailers_ = grpc < 0 && !ended && head.status == 200 && is_grpc(*head_);
-  if (!result_in_trailers_) push({.kind = Action::Kind::kReport, .result = TryResult::kStatus, .status = seen});
+  if (timeout_reported_) result_in_trailers_ = false;
+  if (!result_in_trailers_ && !timeout_reported_) {
+    push({.kind = Action::Kind::kReport, .result = TryResult::kStatus, .status = seen});
+  }
   if (!retry_.forbidden()) {
     const RetryAnswer answer = retry_.on_response(head);
     if (answer == RetryAnswer::kYes) return enter_back_off(answer, now, random);
     note_exhaustion(answer);
+    if (answer != RetryAnswer::kNo && late_count_ > 0) return wait_for_late();
   }
+  accept_response(head, ended, grpc, date, now);
+}
+
+void RequestMachine::accept_response(http::ResponseHead& head, bool ended, std::int32_t grpc, std::string_view date, Time now) {
+  drop_late();
   retry_.forbid();
   retry_.end();
   state_ = State::kResponding;
@@ -139,11 +167,13 @@ void RequestMachine::on_response(http::ResponseHead& head, bool ended, std::stri
   status_ = head.status;
   details_ = "via_upstream";
   if (grpc >= 0) grpc_status_ = grpc;
-  if (head.status == kSwitchingProtocols && head_->is_upgrade) {
+  const bool connected = head_->method == "CONNECT" && head.status >= 200 && head.status <= 299;
+  if ((head.status == kSwitchingProtocols && head_->is_upgrade) || connected) {
     // A tunnel lives as long as it moves: only the idle timeout stays.
     upgraded_ = true;
     deadlines_.clear(DeadlineKind::kRoute);
     deadlines_.clear(DeadlineKind::kReceive);
+    deadlines_.clear(DeadlineKind::kTryDuration);
   }
   finish_response_head(head, date, now);
   context_.table.reset();   // a long response must not keep the other routes alive
@@ -170,6 +200,7 @@ void RequestMachine::finish_response_head(http::ResponseHead& head, std::string_
   context.response_headers = &head.headers;
   context.response_status = head.status;
   apply_response_operations(decision_, *context_.table, context, head.headers);
+  if (cors_ == CorsVerdict::kAllowed) allow_origin(*decision_.route->cors, cors_origin_, head.headers);
   if (decision_.virtual_host->include_attempt_count_in_response) {
     set_number(head.headers, HeaderId::kXEnvoyAttemptCount, tries_);
   }
@@ -208,6 +239,7 @@ void RequestMachine::on_upstream_reset(stream::ResetReason reason, bool request_
   const RetryAnswer answer = retry_.forbidden() ? RetryAnswer::kNo : retry_.on_reset(reason, request_bytes_sent);
   if (answer == RetryAnswer::kYes || answer == RetryAnswer::kAtOnce) return enter_back_off(answer, now, random);
   note_exhaustion(answer);
+  if (late_count_ > 0) return wait_for_late();
   enter_replied(upstream_reset(reason, retry_failed_before_, detail));
 }
 
@@ -218,21 +250,6 @@ void RequestMachine::cut_response(std::uint32_t flag, std::string details) {
   try_opened_ = false;
   push(Action::Kind::kCut);
   enter_done();
-}
-
-void RequestMachine::on_route_timeout() {
-  if (state_ == State::kTrying && try_opened_) push({.kind = Action::Kind::kReport, .result = TryResult::kLocalTimeout});
-  if (response_started()) return cut_response(kUpstreamRequestTimeout, "response_timeout");
-  enter_replied(upstream_timeout("response_timeout"));
-}
-
-void RequestMachine::on_try_timeout(Time now, Random& random) {
-  LATEEN_CHECK(state_ == State::kTrying && try_opened_);
-  push({.kind = Action::Kind::kReport, .result = TryResult::kLocalTimeout});
-  const RetryAnswer answer = retry_.forbidden() ? RetryAnswer::kNo : retry_.on_try_timeout();
-  if (answer == RetryAnswer::kYes) return enter_back_off(answer, now, random);
-  note_exhaustion(answer);
-  enter_replied(upstream_timeout("upstream_per_try_timeout"));
 }
 
 }  // namespace lateen::proxy

@@ -35,6 +35,13 @@ void RetryState::begin(const runtime::RetryPolicy* policy) {
   overflowed_ = false;
 }
 
+void RetryState::begin(const runtime::RetryPolicy* policy, const runtime::RequestView& request) {
+  const auto fits = [&request](const runtime::HeaderMatcher& matcher) { return matcher.matches(request); };
+  const bool meant = policy == nullptr || policy->retriable_request_headers.empty() ||
+                     std::ranges::any_of(policy->retriable_request_headers, fits);
+  begin(meant ? policy : nullptr);
+}
+
 void RetryState::end() {
   permit_ = Permit();
   active_ = false;
@@ -85,6 +92,11 @@ bool RetryState::wants_retry(const http::ResponseHead& head) const {
   if ((on & runtime::kRetryRetriableStatusCodes) != 0) {
     const auto& codes = policy_->retriable_status_codes;
     if (std::find(codes.begin(), codes.end(), status) != codes.end()) return true;
+  }
+  if ((on & runtime::kRetryRetriableHeaders) != 0) {
+    const runtime::RequestView response{.method = {}, .scheme = {}, .authority = {}, .path = {}, .headers = &head.headers};
+    const auto asks = [&response](const runtime::HeaderMatcher& matcher) { return matcher.matches(response); };
+    if (std::ranges::any_of(policy_->retriable_headers, asks)) return true;
   }
   return wants_grpc_retry(head);
 }

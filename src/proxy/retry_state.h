@@ -25,6 +25,8 @@ class RetryState {
  public:
   // `policy` null: only what is provably unprocessed is tried again. It must outlive the request.
   void begin(const runtime::RetryPolicy* policy);
+  // The same for `request`, which the policy may not be for (RetryPolicy::retriable_request_headers).
+  void begin(const runtime::RetryPolicy* policy, const runtime::RequestView& request);
   // The limit of concurrent retries, once the cluster is known. It must outlive this object.
   void set_limit(Limit* limit) { limit_ = limit; }
   // The request can not be sent again: its body was not kept, or the response has begun.
@@ -35,6 +37,10 @@ class RetryState {
   // `request_bytes_sent`: whether a byte of this try had left.
   RetryAnswer on_reset(stream::ResetReason reason, bool request_bytes_sent);
   RetryAnswer on_try_timeout();
+  // The try is late, and another one is to run beside it: asked for whatever the words say (Envoy).
+  RetryAnswer on_late_try() { return answer(policy_ != nullptr); }
+  // Whether the policy finds that response worth another try; changes nothing.
+  bool would_retry(const http::ResponseHead& head) const { return policy_ != nullptr && wants_retry(head); }
 
   // The wait before the next try: uniform in [0, base x 2^n), capped at the policy's maximum.
   Duration next_back_off(Random& random);

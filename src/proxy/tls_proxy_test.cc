@@ -229,11 +229,8 @@ TEST_F(TlsProxyTest, UpstreamTlsIsVerified) {
   scene->apply();
   Answer answer = get();
   EXPECT_EQ(answer.status, 503);
-  EXPECT_NE(answer.body.find("reset reason: remote connection failure, transport failure reason: TLS_error:|268435581:SSL routines:"
-                             "OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:verify cert failed: SAN matcher, certificate SANs are [reviews, "
-                             "spiffe://td/reviews]:TLS_error_end"),
-            std::string::npos)
-      << answer.body;
+  // Why stands in the log; the client is not told (Envoy 1.40).
+  EXPECT_TRUE(answer.body.ends_with("reset reason: remote connection failure")) << answer.body;
   // The request's name is the SNI, and what the certificate must be for.
   scene->config().cluster("up", cluster("", [](runtime::UpstreamTls& tls) { tls.sni_from_request = tls.names_from_sni = true; }));
   scene->apply();
@@ -246,7 +243,7 @@ TEST_F(TlsProxyTest, UpstreamTlsIsVerified) {
   scene->apply();
   answer = get();
   EXPECT_EQ(answer.status, 503);
-  EXPECT_NE(answer.body.find("secret default is not there"), std::string::npos) << answer.body;
+  EXPECT_TRUE(answer.body.ends_with("reset reason: remote connection failure")) << answer.body;
 }
 
 TEST_F(TlsProxyTest, MutualTlsByTheEndpointsMetadata) {

@@ -37,6 +37,7 @@ Worker::~Worker() {
   accept_points_.clear();
   connections_.clear();
   requests_.clear();
+  shadows_.end_all();
   views_.clear();
 }
 

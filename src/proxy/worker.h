@@ -86,6 +86,7 @@ class Worker final : public RequestHome {
   }
   void on_request_end(const RequestRecord& record, const RequestOrigin& origin) override;
   void give_back(Request& request) override;
+  Shadows& shadows() override { return shadows_; }
 
  private:
   class AcceptPoint;
@@ -102,6 +103,7 @@ class Worker final : public RequestHome {
   std::map<ViewId, std::unique_ptr<WorkerView>> views_;
   std::vector<std::unique_ptr<Request>> requests_;    // all that were ever made
   std::vector<Request*> spare_requests_;
+  Shadows shadows_{loop_};
   std::map<std::string, std::unique_ptr<AcceptPoint>> accept_points_;
   std::unordered_map<Connection*, std::unique_ptr<Connection>> connections_;
   std::vector<Connection*> closing_;
