@@ -87,7 +87,7 @@ def is_random(route):
     """Whether chance decides what becomes of a request."""
     weighted = route.get("route", {}).get("weighted_clusters", {}).get("clusters", [])
     if sum(1 for entry in weighted if entry.get("weight", 0) > 0) > 1: return True
-    return partly(route.get("typed_per_filter_config")) or partly(route.get("match", {}).get("runtime_fraction"))
+    return partly(route.get("route", {}).get("request_mirror_policies")) or partly(route.get("typed_per_filter_config")) or partly(route.get("match", {}).get("runtime_fraction"))
 
 
 def partly(value):
