@@ -31,18 +31,6 @@ class Unsupported {
 
 std::string item(std::string_view list, std::size_t index) { return std::string(list) + "[" + std::to_string(index) + "]"; }
 
-void check(const VirtualService& service, Unsupported& out) {
-  if (service.hosts.empty()) out.add("spec", "a VirtualService without hosts is a delegate, and delegates are not carried out yet", "write hosts: [NAME]");
-  for (std::size_t i = 0; i < service.http.size(); ++i) {
-    const HttpRoute& route = service.http[i];
-    const std::string path = item("spec.http", i) + ".";
-    if (route.delegate) out.field(path + "delegate");
-    if (route.mirror) out.field(path + "mirror");
-    if (!route.mirrors.empty()) out.field(path + "mirrors");
-    if (route.cors_policy) out.field(path + "corsPolicy");
-  }
-}
-
 void check_blocks(const PolicyBlocks& blocks, const std::string& path, Unsupported& out) {
   if (blocks.connection_pool && blocks.connection_pool->http) {
     const ConnectionPoolHttp& http = *blocks.connection_pool->http;
@@ -79,6 +67,7 @@ void check(const ServiceEntry& entry, Unsupported& out) {
     out.add("spec.resolution", "DYNAMIC_DNS is not carried out yet", "write DNS and name the host");
 }
 
+void check(const VirtualService&, Unsupported&) {}
 void check(const WorkloadEntry&, Unsupported&) {}
 void check(const Service&, Unsupported&) {}
 void check(const EndpointSlice&, Unsupported&) {}

@@ -33,6 +33,8 @@ class World {
     for (std::uint64_t i = 0, count = 1 + network.random() % 4; i < count; ++i) {
       upstreams_.push_back(std::make_unique<SimUpstream>(scene_.outside(), behaviours()));
     }
+    // Has its own upstream: what a shadow does there is not what the request did.
+    mirror_ = std::make_unique<SimUpstream>(scene_.outside(), behaviours());
     configure();
     scene_.apply();
     const net::Address at = scene_.listen();
@@ -102,6 +104,9 @@ class World {
     }
     policy.requests_per_connection_max = static_cast<std::uint32_t>(network.random() % 4);
     scene_.config().cluster("up", std::move(policy));
+    runtime::Cluster mirror;
+    mirror.connect_timeout = 500ms;
+    mirror_id_ = scene_.config().cluster("mirror", std::move(mirror));
     set_endpoints();
     scene_.config().routes({route_for("GET", runtime::kRetry5xx | runtime::kRetryReset | runtime::kRetryConnectFailure),
                             route_for("PUT", runtime::kRetry5xx | runtime::kRetryReset | runtime::kRetryConnectFailure),
@@ -126,6 +131,17 @@ class World {
     retry.avoid_previous_hosts = network.random() % 2 == 0;
     retry.host_selection_attempts_max = 5;
     forward.retry = retry;
+    // A late try is sent again whatever the words say: not for POST.
+    if (std::string_view(method) != "POST" && network.random() % 3 == 0) {
+      forward.hedge = runtime::Hedge{.on_per_try_timeout = true};
+    }
+    for (std::uint64_t i = network.random() % 4; i > 1; --i) {
+      runtime::Mirror mirror;
+      mirror.cluster = "mirror";
+      mirror.id = mirror_id_;
+      mirror.per_million = 500'000;
+      forward.mirrors.push_back(std::move(mirror));
+    }
     if (network.random() % 4 == 0) {
       route.fault = runtime::Fault();
       route.fault->delay = std::chrono::milliseconds(network.random() % 4000);
@@ -143,6 +159,7 @@ class World {
       if (scene_.network().random() % 5 != 0) addresses.push_back(upstream->address());
     }
     scene_.config().endpoints("up", addresses);
+    scene_.config().endpoints("mirror", std::vector<net::Address>{mirror_->address()});
   }
 
   // A new configuration in the middle of everything.
@@ -169,6 +186,7 @@ class World {
   void check_requests() {
     std::map<std::string, int> executed;
     std::set<std::string> answered_early;
+    for (const std::string& complaint : mirror_->complaints()) ADD_FAILURE() << complaint;
     for (const auto& upstream : upstreams_) {
       for (const std::string& complaint : upstream->complaints()) ADD_FAILURE() << complaint;
       for (const auto& [id, count] : upstream->executed()) executed[id] += count;
@@ -201,12 +219,15 @@ class World {
     scene_.stop();
     clients_.clear();
     upstreams_.clear();
+    mirror_.reset();
     scene_.network().run_for(1min);
     EXPECT_EQ(scene_.network().open_sockets(), 0U);
   }
 
   mutable ProxyScene scene_;
   std::vector<std::unique_ptr<SimUpstream>> upstreams_;
+  std::unique_ptr<SimUpstream> mirror_;
+  runtime::ClusterId mirror_id_ = runtime::kNoCluster;
   std::vector<std::unique_ptr<SimClient>> clients_;
 };
 
