@@ -3,6 +3,7 @@ import collections
 import concurrent.futures
 import json
 import re
+import time
 
 import pytest
 
@@ -111,8 +112,12 @@ def test_one_pod_more_moves_few_keys(mesh, hosts):
 def test_warm_up_gives_a_new_pod_a_growing_share(mesh):
     mesh.echo("web", "v1")
     mesh.echo("web", "v2")
-    mesh.apply(rule("{loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 6s, minimumPercent: 10}}}"))
+    mesh.apply(rule("{loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 4s, minimumPercent: 10}}}"))
     client = mesh.client()
+    # A view begins with its first request, and its first pods warm up like all others: they must be through with it.
+    begun = time.monotonic()
+    assert set(client.versions("http://web:9080/", 10)) == {"v1", "v2"}
+    until(lambda: time.monotonic() > begun + 4.1, 6, "the first two to be warm")
     mesh.echo("web", "v3")
     until(lambda: client.versions("http://web:9080/", 20).get("v3"), 5, "the first request to the new pod")
     early = client.versions("http://web:9080/", 150)

@@ -306,13 +306,14 @@ def test_origination_simple_and_mutual(tls_mesh):
                                          "subjectAltNames: [o.example]"))
         until(lambda: answer() == "from the server 200", 10, "the answer over mutual TLS")
         assert outside.names[-1] == "o.example"
-        # The wrong name is told in the answer.
+        # The wrong name: nothing of the reason is for the client.
         mesh.apply(origination("MUTUAL", f", clientCertificate: {cert}, privateKey: {key}, caCertificates: {ca.cert}, sni: o.example, "
                                          "subjectAltNames: [another.example]"))
-        until(lambda: "CERTIFICATE_VERIFY_FAILED" in answer(), 10, "the refusal")
+        until(lambda: answer().endswith("503"), 10, "the refusal")
+        assert "CERTIFICATE" not in answer()
         # Without a certificate the server refuses us.
         mesh.apply(origination("SIMPLE", f", caCertificates: {ca.cert}, sni: o.example"))
-        until(lambda: answer().endswith("503") and "CERTIFICATE_VERIFY_FAILED" not in answer(), 10, "the server's refusal")
+        until(lambda: answer().endswith("503"), 10, "the server's refusal")
 
 
 def test_files_are_read_anew(tls_mesh):
@@ -325,7 +326,7 @@ def test_files_are_read_anew(tls_mesh):
         mesh.apply(service_entry("o.example", 80, outside.port, "HTTP") + "---\n" +
                    origination("SIMPLE", f", caCertificates: {file}, sni: o.example"))
         ask = lambda: mesh.curl("http://o.example/", "-w", " %{http_code}").stdout
-        until(lambda: "unable to get local issuer certificate" in ask(), 10, "the refusal")
+        until(lambda: ask().endswith("503"), 10, "the refusal")
         file.write_bytes(ca.cert.read_bytes())
         until(lambda: ask() == "from the server 200", 10, "the new authority")
 
