@@ -160,7 +160,8 @@ bool read_value(Reader& reader, const text::Node& node, T& out) {
 
 template <class T>
 bool read_value(Reader& reader, const text::Node& node, std::optional<T>& out) {
-  return read_value(reader, node, out.emplace());
+  out = T{};   // not emplace(): clang takes a struct that is declared within the one that holds it for not constructible
+  return read_value(reader, node, *out);
 }
 
 template <class T>

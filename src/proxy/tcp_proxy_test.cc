@@ -113,7 +113,7 @@ TEST_F(TcpProxyTest, GoesThroughAnHttpProxy) {
       };
     };
     serve_tcp({proxy.address()}, [](auto& tcp) {
-      tcp.tunnel.emplace();
+      tcp.tunnel = runtime::TcpProxySettings::Tunnel{};
       tcp.tunnel->hostname = runtime::HeaderValue::literal("db.example:5432");
     });
     Peer client(scene->outside(), at);
