@@ -53,15 +53,15 @@ void RequestMachine::enter_trying(Time now) {
 // x-envoy-expected-rq-timeout-ms = min(per try, what remains of the route's); absent without a timeout (observed).
 void RequestMachine::set_expected_timeout(Time now) {
   // A late try may take all the time that there is.
-  std::optional<Duration> expected = hedges() ? std::nullopt : try_timeout_;
+  Duration expected = hedges() ? Duration::max() : try_timeout_.value_or(Duration::max());
   if (route_timeout_ > Duration::zero()) {
     const Duration left =
         deadlines_.is_set(DeadlineKind::kRoute) ? deadlines_.at(DeadlineKind::kRoute) - now : route_timeout_;
-    expected = std::min(expected.value_or(left), left);
+    expected = std::min(expected, left);
   }
-  if (!expected) return;
+  if (expected == Duration::max()) return;
   // 0 would mean no timeout at all to the next hop.
-  const std::int64_t milliseconds = std::max<std::int64_t>(1, duration_cast<std::chrono::milliseconds>(*expected).count());
+  const std::int64_t milliseconds = std::max<std::int64_t>(1, duration_cast<std::chrono::milliseconds>(expected).count());
   set_number(head_->headers, http::HeaderId::kXEnvoyExpectedRqTimeoutMs, milliseconds);
   if (forward().grpc_timeout_max && is_grpc(*head_)) head_->headers.set("grpc-timeout", grpc_timeout_text(milliseconds));
 }
