@@ -10,6 +10,19 @@
 
 namespace lateen::http {
 
+namespace {
+
+// RFC 9113, section 4.1.
+H2Framing::FrameHead read_frame_head(const std::array<char, kH2FrameHeadBytes>& bytes) {
+  const auto at = [&](std::size_t i) { return std::uint32_t{static_cast<unsigned char>(bytes[i])}; };
+  return {.length = at(0) << 16U | at(1) << 8U | at(2),
+          .type = static_cast<std::uint8_t>(at(3)),
+          .flags = static_cast<std::uint8_t>(at(4)),
+          .id = static_cast<H2StreamId>((at(5) & 0x7fU) << 24U | at(6) << 16U | at(7) << 8U | at(8))};
+}
+
+}  // namespace
+
 // What nghttp2 calls at both ends.
 struct H2FramingCallbacks {
   static H2Framing& self(void* user) { return *static_cast<H2Framing*>(user); }
@@ -29,7 +42,6 @@ struct H2FramingCallbacks {
         self(user).pay_control(1);
         break;
     }
-    self(user).on_frame_begun(head->type, head->stream_id);
     return 0;
   }
 
@@ -77,10 +89,9 @@ struct H2FramingCallbacks {
 
   static int send_data(nghttp2_session*, nghttp2_frame*, const std::uint8_t* head, std::size_t size,
                        nghttp2_data_source* source, void* user) {
-    constexpr std::size_t kFrameHeadBytes = 9;
-    self(user).write({reinterpret_cast<const char*>(head), kFrameHeadBytes});
+    self(user).write({reinterpret_cast<const char*>(head), kH2FrameHeadBytes});
     if (size > 0) static_cast<H2Outgoing*>(source->ptr)->source->write_body(size);
-    self(user).wrote(size + kFrameHeadBytes);
+    self(user).wrote(size + kH2FrameHeadBytes);
     return 0;
   }
 };
@@ -142,6 +153,50 @@ bool H2Framing::receive(std::string_view bytes, Time now) {
     resets_.add(seconds * kH2ResetsPerSecond);
   }
   filled_ = now;
+  std::size_t at = 0, given = 0;   // where we stand, and what the library has got
+  bool ends = false;               // of what it has not got yet, something ends a stream
+  while (at < bytes.size() && !terminated_) {
+    if (rest_ > 0) {
+      const std::size_t size = std::min(rest_, bytes.size() - at);
+      rest_ -= size;
+      at += size;
+      continue;
+    }
+    const std::size_t held = head_size_, begin = at, size = std::min(kH2FrameHeadBytes - held, bytes.size() - at);
+    std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), size, head_.begin() + static_cast<std::ptrdiff_t>(held));
+    at += size;
+    head_size_ += size;
+    if (head_size_ < kH2FrameHeadBytes) return give(bytes.substr(given, begin - given));
+    head_size_ = 0;
+    const FrameHead head = read_frame_head(head_);
+    rest_ = head.length;
+    if (may_be_closed(head, ends)) {
+      if (!give(bytes.substr(given, begin - given))) return false;
+      given = begin;
+      ends = false;
+      if (!is_open(head.id)) on_closed_frame(head.type, head.id);
+      if (terminated_) return true;
+    }
+    ends = ends || head.type == NGHTTP2_RST_STREAM || (head.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (held == 0) continue;
+    if (!give({head_.data(), head_.size()})) return false;
+    given = at;
+  }
+  return give(bytes.substr(given));
+}
+
+// Whether the frame may be for a stream that was there and is no longer: then the library must have all that is before it.
+bool H2Framing::may_be_closed(const FrameHead& head, bool ends) {
+  if (head.type != NGHTTP2_HEADERS && head.type != NGHTTP2_DATA) return false;
+  if (head.id > heads_max_) {
+    if (head.type == NGHTTP2_HEADERS) heads_max_ = head.id;
+    return false;
+  }
+  return ends || !is_open(head.id);
+}
+
+bool H2Framing::give(std::string_view bytes) {
+  if (bytes.empty() || terminated_) return true;
   const ssize_t taken = nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   if (taken < 0) return false;
   if (nghttp2_session_get_outbound_queue_size(session_) > kH2FramesQueuedMax) terminate(H2Error::kEnhanceYourCalm);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -85,8 +86,16 @@ class H2Fields {
   std::vector<Field> fields_;
 };
 
+inline constexpr std::size_t kH2FrameHeadBytes = 9;
+inline constexpr std::size_t kH2PrefaceBytes = 24;   // that a client begins with
+
 class H2Framing {
  public:
+  struct FrameHead {
+    std::uint32_t length;
+    std::uint8_t type, flags;
+    H2StreamId id;
+  };
   H2Framing(const H2Framing&) = delete;
   H2Framing& operator=(const H2Framing&) = delete;
   virtual ~H2Framing();
@@ -125,14 +134,16 @@ class H2Framing {
 
   // From produce(): the next bytes for the peer; valid during the call.
   virtual void write(std::string_view bytes) = 0;
-  // A frame begins to come, after it has been paid for.
-  virtual void on_frame_begun(std::uint8_t, H2StreamId) {}
+  // HEADERS or DATA come for a stream that is not open, though its id is not above all that were; the library, which has
+  // got all that is before, only ignores them (they could cross a reset of ours) and does not tell of all of them.
+  virtual void on_closed_frame(std::uint8_t, H2StreamId) {}
   // The frame with the end of our message has been sent, after H2BodySource::on_end_sent().
   virtual void on_end_frame_sent(H2StreamId id) = 0;
 
   // Sets what is the same at both ends.
   static void set_common(nghttp2_session_callbacks* callbacks);
   static void set_common(nghttp2_option* option);
+  void expect_preface() { rest_ = kH2PrefaceBytes; }   // before the first frame
   void submit_settings(std::uint32_t connection_window_bytes, const std::vector<std::pair<std::uint16_t, std::uint32_t>>& settings);
   void submit_reset(H2StreamId id, std::uint32_t error);
   H2Outgoing* outgoing(H2StreamId id) const;      // as it was set for the stream
@@ -157,6 +168,14 @@ class H2Framing {
   friend struct H2FramingCallbacks;
   void wrote(std::size_t bytes) { send_left_ -= std::min(send_left_, bytes); }
 
+  bool give(std::string_view bytes);     // to the library; false as receive()
+  bool may_be_closed(const FrameHead& head, bool ends);
+
+  // Where receive() stands. The library gets heads of frames whole: its guard against CONTINUATION floods counts the pieces.
+  std::size_t rest_ = 0;                 // of the preface or of a payload
+  std::array<char, kH2FrameHeadBytes> head_{};
+  std::size_t head_size_ = 0;            // of a head that has not come whole
+  H2StreamId heads_max_ = 0;             // the highest that HEADERS were for
   HeaderMap trailers_;                   // that are being read
   std::size_t trailer_bytes_ = 0;
   bool trailers_refused_ = false;

@@ -59,10 +59,7 @@ struct H2ServerSession::Callbacks {
   static int on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     H2ServerSession& session = self(user);
     session.heading_ = frame->hd.stream_id;
-    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-      session.opened_.add(frame->hd.stream_id);
-      session.opened_max_ = frame->hd.stream_id;
-    }
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) session.opened_.add(frame->hd.stream_id);
     session.events_.on_head_started();
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
       session.begin_head(frame->hd.stream_id);
@@ -165,6 +162,7 @@ struct H2ServerSession::Callbacks {
 
 H2ServerSession::H2ServerSession(H2SessionEvents& events, const H2ServerOptions& options)
     : events_(events), options_(options) {
+  expect_preface();
   nghttp2_option* option = nullptr;
   LATEEN_CHECK(nghttp2_option_new(&option) == 0);
   set_common(option);
@@ -182,12 +180,8 @@ H2ServerSession::H2ServerSession(H2SessionEvents& events, const H2ServerOptions&
 }
 
 // What the library only ignores, because it could cross a reset of ours; but these have not (RFC 9113, sections 5.1, 5.1.1).
-void H2ServerSession::on_frame_begun(std::uint8_t type, H2StreamId id) {
-  if (id > opened_max_ || is_open(id)) return;
-  if (type == NGHTTP2_DATA && ended_by_peer_.has(id)) {
-    pay_reset();
-    submit_reset(id, NGHTTP2_STREAM_CLOSED);
-  }
+void H2ServerSession::on_closed_frame(std::uint8_t type, H2StreamId id) {
+  if (ended_by_peer_.has(id)) return terminate_with(NGHTTP2_STREAM_CLOSED);
   if (type == NGHTTP2_HEADERS && opened_.reaches(id) && !opened_.has(id)) terminate_with(NGHTTP2_PROTOCOL_ERROR);
 }
 

@@ -101,7 +101,7 @@ class H2ServerSession final : public H2Framing {
 
   void write(std::string_view bytes) override { events_.write(bytes); }
   void on_end_frame_sent(H2StreamId id) override;
-  void on_frame_begun(std::uint8_t type, H2StreamId id) override;
+  void on_closed_frame(std::uint8_t type, H2StreamId id) override;
   H2Exchange* exchange_of(H2StreamId id) const { return static_cast<H2Exchange*>(outgoing(id)); }
   void begin_head(H2StreamId id);
   void stop_heading(H2StreamId id);
@@ -128,7 +128,6 @@ class H2ServerSession final : public H2Framing {
   H2SessionEvents& events_;
   const H2ServerOptions options_;
   Recent opened_, ended_by_peer_;          // streams; the second: closed, after the client had said all or had reset it
-  H2StreamId opened_max_ = 0;
   std::unique_ptr<H2Exchange> incoming_;   // whose head is being read
   H2StreamId heading_ = 0;                 // whose head or trailers are; 0: none
   bool started_ = false;

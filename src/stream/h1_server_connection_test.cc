@@ -5,109 +5,17 @@
 #include <string>
 #include <vector>
 
+#include "stream/scripted_server_test.h"
 #include "testing/peer.h"
-#include "testing/virtual_loop.h"
 
 namespace lateen::stream {
 namespace {
 
 using namespace std::chrono_literals;
 
-// One request as a handler that a test scripts: it writes down every call, and acts when told to.
-class Exchange final : public ServerStreamHandler {
- public:
-  Exchange(ServerStream& in, End end) : stream(&in) {
-    log = std::string(in.request().method) + " " + std::string(in.request().path) + (end == End::kYes ? "." : "");
-  }
-  void on_data(Buffer data, End end) override {
-    body += data.to_string();
-    held += data.size();
-    held_max = std::max(held_max, held);
-    if (end == End::kYes) log += " end";
-    if (on_body) on_body(*this, end);
-  }
-  void on_trailers(http::HeaderMap trailers) override {
-    log += " trailers";
-    for (const http::Header& header : trailers.fields()) log += ":" + std::string(header.name) + "=" + std::string(header.value);
-    if (on_body) on_body(*this, End::kYes);
-  }
-  void on_reset(ResetReason reason) override {
-    log += " reset" + std::to_string(static_cast<int>(reason));
-    stream = nullptr;
-  }
-  void on_sent(std::size_t bytes) override { sent += bytes; }
-  void on_complete() override {
-    log += " complete";
-    stream = nullptr;
-  }
-
-  void respond(std::uint16_t status, std::string_view text) {
-    http::ResponseHead head;
-    head.status = status;
-    head.headers.add("content-length", std::to_string(text.size()));
-    stream->send_headers(head, text.empty() ? End::kYes : End::kNo);
-    if (!text.empty()) send(text, End::kYes);
-  }
-  void start(std::uint16_t status) {
-    http::ResponseHead head;
-    head.status = status;
-    stream->send_headers(head, End::kNo);
-  }
-  void send(std::string_view text, End end) {
-    Buffer data;
-    data.append_copy(text);
-    stream->send_data(std::move(data), end);
-  }
-  void take() {
-    const std::size_t bytes = std::exchange(held, 0);
-    stream->consumed(bytes);
-  }
-
-  ServerStream* stream;
-  std::string log, body;
-  std::size_t held = 0, held_max = 0, sent = 0;
-  std::function<void(Exchange&, End)> on_body;
-};
-
-// A server whose exchanges the test drives.
-class Server final : public ServerStreamAcceptor, private net::ListenSocketEvents {
- public:
-  explicit Server(testing::VirtualLoop& loop, H1ServerOptions options = {}) : loop_(loop), options_(options) {
-    listener_ = *loop.listen({net::Address::Family::kIpv4, "127.0.0.1", 0}, {}, *this);
-  }
-  net::Address address() const { return listener_->local_address(); }
-  ServerStreamHandler* on_request(ServerStream& stream, End end) override {
-    exchanges.push_back(std::make_unique<Exchange>(stream, end));
-    if (on_exchange) on_exchange(*exchanges.back(), end);
-    return exchanges.back().get();
-  }
-  void on_refused(std::uint16_t status, std::string_view) override { refused.push_back(status); }
-  void on_connection_closed() override {
-    ++closed;
-    loop_.defer([this] { connection.reset(); });
-  }
-
-  std::vector<std::unique_ptr<Exchange>> exchanges;
-  std::function<void(Exchange&, End)> on_exchange;
-  std::vector<std::uint16_t> refused;
-  int closed = 0;
-  std::unique_ptr<ServerConnection> connection;
-
- private:
-  void on_accept(std::unique_ptr<net::Socket> socket) override {
-    connection = make_h1_server_connection(loop_, std::move(socket), *this, options_);
-  }
-  testing::VirtualLoop& loop_;
-  const H1ServerOptions options_;
-  std::unique_ptr<net::ListenSocket> listener_;
-};
-
-void answer_at_end(Exchange& exchange, End end) {
-  exchange.on_body = [](Exchange& e, End last) {
-    e.take();
-    if (last == End::kYes) e.respond(200, "<" + e.body + ">");
-  };
-  if (end == End::kYes) exchange.respond(200, "<>");
+std::unique_ptr<ServerConnection> make_http1(net::Loop& loop, std::unique_ptr<net::Socket> socket, ServerStreamAcceptor& acceptor,
+                                             const H1ServerOptions& options) {
+  return make_h1_server_connection(loop, std::move(socket), acceptor, options);
 }
 
 constexpr std::string_view kGet = "GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -118,7 +26,7 @@ std::string answer(std::string_view body) {
 struct Fixture {
   explicit Fixture(H1ServerOptions options = {}, std::uint64_t seed = 1,
                    testing::NetworkOptions network = testing::NetworkOptions::calm())
-      : loop(seed, network), server(loop, options), client(loop, server.address()) {
+      : loop(seed, network), server(loop, options, make_http1), client(loop, server.address()) {
     server.on_exchange = answer_at_end;
   }
   std::string exchange(std::string_view request) {
