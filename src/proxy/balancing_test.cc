@@ -283,5 +283,21 @@ TEST_F(BalancingTest, ConnectionsEndAsThePolicySays) {
   }
 }
 
+TEST_F(BalancingTest, ConnectionsComeFromTheAddressOfThePolicy) {
+  Upstream upstream(scene->outside(), kOk);
+  for (const char* from : {"", "127.0.0.6", "::6"}) {
+    runtime::Cluster policy;
+    policy.bind_address = from;
+    policy.requests_per_connection_max = 1;
+    serve({upstream.address()}, policy);
+    const std::size_t before = upstream.connections();
+    EXPECT_EQ(get().status, 200) << from;
+    ASSERT_EQ(upstream.connections(), before + 1) << from;
+    const net::Address seen = upstream.peer(before).transport()->remote_address();
+    if (*from != '\0') EXPECT_EQ(seen.host, from);
+    else EXPECT_EQ(seen.host, "127.0.0.1");
+  }
+}
+
 }  // namespace
 }  // namespace lateen::proxy

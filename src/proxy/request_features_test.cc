@@ -347,6 +347,59 @@ TEST_F(RequestFeatures, TheStreamsDurationRunsFromItsBeginning) {
   EXPECT_EQ(local().status, 200);
 }
 
+TEST_F(RequestFeatures, AGrpcRequestMaySayHowLongItsStreamLasts) {
+  const struct {
+    std::optional<Duration> allowed, own;   // grpc_timeout_header_max, max_stream_duration
+    const char* asked;                      // grpc-timeout; "": none
+    Duration lasts;                         // zero: no end
+  } cases[] = {
+      {std::nullopt, 2s, "500m", 2s},   // not looked at
+      {0s, 0s, "500m", 500ms},          // what istiod sends to the inbound side: as asked
+      {0s, 2s, "", 2s},
+      {0s, 0s, "", 0s},
+      {1s, 2s, "500m", 500ms},
+      {1s, 2s, "5S", 1s},
+      {1s, std::nullopt, "0S", 1s},
+      {1s, 2s, "soon", 2s},
+  };
+  for (const auto& c : cases) {
+    machine.reset();
+    now = Time(1h);
+    head.headers.clear();
+    head.headers.add("content-type", "application/grpc");
+    if (*c.asked != '\0') head.headers.add("grpc-timeout", c.asked);
+    forward().timeout = 0s;
+    forward().grpc_stream_duration_max = c.allowed;
+    forward().stream_duration_max = c.own;
+    builder.http().stream_idle_timeout = 0s;
+    open();
+    const std::size_t at = static_cast<std::size_t>(&c - cases);
+    if (c.lasts == Duration::zero()) {
+      EXPECT_EQ(machine.deadline(), Deadlines::kNever) << at;
+      continue;
+    }
+    wake();
+    EXPECT_EQ(now, Time(1h) + c.lasts) << at;
+    EXPECT_EQ(machine.details(), "max_duration_timeout") << at;
+  }
+}
+
+TEST_F(RequestFeatures, ThePortOfTheHostIsTakenOffWhereThatIsAskedFor) {
+  const struct {
+    const char *method, *authority, *then;
+  } cases[] = {{"GET", "reviews:9080", "reviews"}, {"GET", "reviews", "reviews"}, {"GET", "[::1]:80", "[::1]"},
+               {"GET", "[::1]", "[::1]"}, {"CONNECT", "reviews:9080", "reviews:9080"}};
+  for (const auto& c : cases) {
+    machine.reset();
+    head.method = c.method;
+    head.authority = c.authority;
+    builder.http().strips_port = true;
+    start();
+    actions();
+    EXPECT_EQ(head.authority, c.then);
+  }
+}
+
 TEST_F(RequestFeatures, TheClustersDurationEndsATryAndEachTryHasItsOwn) {
   runtime::Cluster policy;
   policy.stream_duration_max = 1s;

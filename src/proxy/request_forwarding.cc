@@ -46,6 +46,18 @@ Duration RequestMachine::timeout_of(const runtime::Forward& forward) const {
   return asked == Duration::zero() ? most : std::min(asked, most);
 }
 
+// Of the whole stream; zero: none. Where the route lets it, grpc-timeout takes the place of the route's own
+// (RouteAction.MaxStreamDuration).
+Duration RequestMachine::stream_duration_of(const runtime::Forward& forward) const {
+  if (forward.grpc_stream_duration_max) {
+    if (const std::optional<Duration> asked = grpc_timeout(head_->headers)) {
+      const Duration most = *forward.grpc_stream_duration_max;
+      return most > Duration::zero() && (*asked == Duration::zero() || *asked > most) ? most : *asked;
+    }
+  }
+  return forward.stream_duration_max.value_or(Duration::zero());
+}
+
 bool RequestMachine::may_upgrade(const runtime::Forward& forward) const {
   if (head_->method == "CONNECT" && !head_->is_upgrade) return settings().connect_upgrades && forward.connect_allowed;
   return !head_->is_upgrade || (settings().websocket_upgrades && forward.upgrades_allowed);

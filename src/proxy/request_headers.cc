@@ -161,6 +161,10 @@ void write_uuid(char* out, Random& random) {
 Preparation prepare_request(http::RequestHead& head, const runtime::HttpConnectionSettings& settings,
                             const ConnectionFacts& connection, Random& random, std::string& path_storage) {
   if (!settle_underscores(head.headers, settings.underscores)) return Preparation::kBadName;
+  // A CONNECT is for its port: it keeps it.
+  if (settings.strips_port && head.method != "CONNECT") {
+    if (const auto asked = http::parse_authority(head.authority); asked && asked->port) head.authority = asked->host;
+  }
   const std::uint64_t present = names_present(head.headers);
   const bool edge = settings.use_remote_address;
   if (connection.tls || (present & bit(HeaderId::kOther)) != 0) set_forwarded_client_cert(head.headers, settings, connection.client_tls);

@@ -133,9 +133,8 @@ void RequestMachine::start(RequestContext context, http::RequestHead& head, bool
       deadlines_.clear(DeadlineKind::kIdle);
       touch(now);
     }
-    if (forward->stream_duration_max && *forward->stream_duration_max > Duration::zero()) {
-      deadlines_.set(DeadlineKind::kDuration, now + *forward->stream_duration_max);
-    }
+    const Duration most = stream_duration_of(*forward);
+    if (most > Duration::zero()) deadlines_.set(DeadlineKind::kDuration, now + most);
   }
   enter_fault(now, random);
 }

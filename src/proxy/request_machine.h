@@ -161,6 +161,7 @@ class RequestMachine {
 
   bool prepare(Random& random);
   Duration timeout_of(const runtime::Forward& forward) const;
+  Duration stream_duration_of(const runtime::Forward& forward) const;
   void enter_fault(Time now, Random& random);
   void after_delay(Time now, Random& random);
   bool enter_cors(Random& random);

@@ -142,8 +142,8 @@ class TcpProxyConnection final : public Connection {
     connection_counted_ = true;
     connector_ = host_->connector({.authority = {}, .source = &arrival_.remote, .destination = &arrival_.local});
     const net::Address& address = host_->host().address();
-    upstream_ = connector_ == nullptr ? worker_.loop().connect(address, upstream_events_)
-                                      : connector_->connect(worker_.loop(), address, upstream_events_, {});
+    upstream_ = connector_ == nullptr ? worker_.loop().connect(address, upstream_events_, cluster_->bind_to())
+                                      : connector_->connect(worker_.loop(), address, upstream_events_, cluster_->bind_to());
   }
 
   TunnelRequest tunnel_request() const {

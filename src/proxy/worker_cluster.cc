@@ -158,12 +158,19 @@ stream::PoolOptions WorkerCluster::pool_options() const {
     options.keepalive_interval = policy_->keepalive->interval;
     options.keepalive_probes = static_cast<int>(policy_->keepalive->probes);
   }
+  options.bind_to = bind_to();
   options.http2_streams_max = policy_->http2_streams_max;
   if (policy_->http2_keepalive) {
     options.http2_ping_interval = policy_->http2_keepalive->interval;
     options.http2_ping_timeout = policy_->http2_keepalive->timeout;
   }
   return options;
+}
+
+net::Address WorkerCluster::bind_to() const {
+  if (policy_ == nullptr || policy_->bind_address.empty()) return {};
+  const bool v6 = policy_->bind_address.find(':') != std::string::npos;
+  return {v6 ? net::Address::Family::kIpv6 : net::Address::Family::kIpv4, policy_->bind_address, 0};
 }
 
 stream::PoolProtocol WorkerCluster::pool_protocol(http::Version downstream) const {

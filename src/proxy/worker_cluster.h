@@ -140,6 +140,8 @@ class WorkerCluster {
   // The host at `address`, for original-destination clusters; retained by the caller. `name`: what resolved to the address,
   // for dynamic forward proxy clusters.
   WorkerHost* original_destination(const net::Address& address, const std::string& name = {});
+  // The local address that the cluster's connections come from; family kNone: any.
+  net::Address bind_to() const;
   // Whether no connection at all is open: then one more may always be opened.
   bool without_connections() const { return slot_.connections_active.get() == 0; }
   // Takes over what has changed since: hosts that are no longer there drain. pick() does it by itself.

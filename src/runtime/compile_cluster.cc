@@ -1,5 +1,6 @@
 #include "runtime/compile_cluster.h"
 
+#include <arpa/inet.h>
 #include <envoy/config/cluster/v3/cluster.pb.h>
 #include <google/protobuf/struct.pb.h>
 
@@ -76,6 +77,9 @@ void compile_bind(const core::BindConfig& proto, Cluster& out, Fields& fields) {
   if (source.protocol() != core::SocketAddress::TCP) fields.unsupported("source_address.protocol: only TCP is supported");
   if (source.port_value() != 0) fields.unsupported("source_address.port_value: only 0 is supported");
   if (proto.extra_source_addresses_size() > 0) fields.unsupported("extra_source_addresses: only one address is supported");
+  unsigned char parsed[sizeof(in6_addr)];
+  const bool is_ip = inet_pton(AF_INET, source.address().c_str(), parsed) == 1 || inet_pton(AF_INET6, source.address().c_str(), parsed) == 1;
+  if (!is_ip) fields.refuse("source_address.address: \"" + source.address() + "\" is no IP address");
   out.bind_address = source.address();
 }
 

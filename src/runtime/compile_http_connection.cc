@@ -171,8 +171,8 @@ void compile_identity(const Manager& proto, HttpConnectionSettings& out, Fields&
       fields.only(uuid, {uuid.kPackTraceReasonFieldNumber, uuid.kUseRequestIdForTraceSamplingFieldNumber});
   }
   if (proto.server_header_transformation() != Manager::OVERWRITE) fields.note("server_header_transformation: the server header is overwritten");
-  if (proto.strip_matching_host_port()) fields.note("strip_matching_host_port: any port is taken off");
-  out.strips_port = proto.strip_any_host_port() || proto.strip_matching_host_port();
+  if (proto.strip_matching_host_port()) fields.unsupported("strip_matching_host_port: only strip_any_host_port is supported");
+  out.strips_port = proto.strip_any_host_port();
 }
 
 void compile_client_certificate(const Manager& proto, HttpConnectionSettings& out, Fields& fields) {

@@ -201,9 +201,7 @@ void compile_upgrades(const route::RouteAction& proto, Forward& out, Fields& fie
       if (config.has_connect_config()) fields.refuse("connect_config belongs to CONNECT");
     } else if (lower_case(config.upgrade_type()) == "connect") {
       out.connect_allowed = enabled;
-      out.connect_terminates = enabled && config.has_connect_config();
-      const Fields::At at_config(fields, "connect_config");
-      fields.only(config.connect_config(), {});
+      if (enabled && config.has_connect_config()) fields.unsupported("connect_config: a CONNECT that ends here is not supported");
     } else if (enabled) {
       fields.unsupported("only websocket and CONNECT are supported");
     }

@@ -41,7 +41,7 @@ struct HttpConnectionSettings {
   bool client_cert_subject = false, client_cert_uri = false, client_cert_dns = false, client_cert_pem = false;
   Duration max_connection_duration{};                        // zero: none
   std::uint32_t requests_per_connection_max = 0;             // zero: no limit
-  bool strips_port = false;                                  // strip_any_host_port, strip_matching_host_port
+  bool strips_port = false;                                  // strip_any_host_port
   bool use_remote_address = false;
   std::uint32_t trusted_hops = 0;
   bool normalize_path = true;
