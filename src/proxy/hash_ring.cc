@@ -13,6 +13,7 @@ namespace {
 constexpr std::uint32_t kFree = std::numeric_limits<std::uint32_t>::max();
 
 double scale_for(std::span<const HashedHost> hosts, const HashRing::Settings& settings) {
+  if (settings.size > 0) return static_cast<double>(std::min(settings.size, settings.size_max));
   double lightest = 1;
   for (const HashedHost& host : hosts) lightest = std::min(lightest, host.weight);
   const double whole = std::ceil(lightest * static_cast<double>(settings.size_min)) / lightest;

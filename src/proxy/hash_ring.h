@@ -30,10 +30,11 @@ class HashRing {
   struct Settings {
     std::uint64_t size_min = 1024, size_max = 8 * 1024 * 1024;
     runtime::Cluster::HashFunction function = runtime::Cluster::HashFunction::kXxHash;
+    std::uint64_t size = 0;   // zero: from size_min and the lightest host
   };
   static constexpr std::size_t kEntryBytes = sizeof(std::uint64_t) + sizeof(std::uint32_t);
 
-  // As many points as the lightest host needs to have whole ones, at least size_min, at most size_max.
+  // As many points as the lightest host needs to have whole ones, at least size_min, at most size_max; or `size`.
   static std::uint64_t size_for(std::span<const HashedHost> hosts, const Settings& settings);
 
   HashRing(std::span<const HashedHost> hosts, const Settings& settings);

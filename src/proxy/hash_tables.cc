@@ -1,7 +1,9 @@
 #include "proxy/hash_tables.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
 #include <random>
 
 #include "base/hash.h"
@@ -44,6 +46,20 @@ std::vector<HashedHost> hashed_hosts(const HostSet& set, const PriorityGroup& gr
   return out;
 }
 
+// Where each host has points of its own number (ring_points_per_host): the points of all; zero elsewhere. Where localities
+// have weights, more hosts in one mean less for each of them anyway.
+std::uint64_t ring_size(const HostSet& set, const std::vector<HashedHost>& hosts, const runtime::Cluster& policy) {
+  if (policy.ring_points_per_host == 0 || policy.locality_weighted) return 0;
+  std::uint64_t lightest = std::numeric_limits<std::uint32_t>::max(), sum = 0;
+  for (const HashedHost& host : hosts) {
+    const std::uint64_t weight = std::max(1U, set.members[host.member].endpoint->weight);
+    lightest = std::min(lightest, weight);
+    sum += weight;
+  }
+  // A power of two: the lightest host seldom changes it.
+  return policy.ring_points_per_host * sum / std::bit_floor(lightest);
+}
+
 // A score by which the host with the highest one gets the key, in proportion to the weights.
 double rendezvous_score(std::uint64_t hash, std::uint64_t key_hash, double weight) {
   std::uint64_t mixed = (hash ^ key_hash) * 0xbf58476d1ce4e5b9U;
@@ -78,7 +94,7 @@ HashTables::HashTables(std::shared_ptr<const HostSet> set, const runtime::Cluste
 
 void HashTables::build(Level& level, const runtime::Cluster& policy, HashTableMemory& memory) {
   const bool maglev = policy.balancer == runtime::Cluster::Balancer::kMaglev;
-  const HashRing::Settings ring{policy.ring_size_min, policy.ring_size_max, policy.hash_function};
+  const HashRing::Settings ring{policy.ring_size_min, policy.ring_size_max, policy.hash_function, ring_size(*set_, level.hosts, policy)};
   const std::uint64_t bytes = maglev ? policy.maglev_table_size * MaglevTable::kEntryBytes
                                      : (HashRing::size_for(level.hosts, ring) + level.hosts.size()) * HashRing::kEntryBytes;
   std::optional<HashTableMemory::Share> share = memory.take(bytes);

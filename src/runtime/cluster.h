@@ -118,6 +118,9 @@ struct Cluster {
   // ring_hash_lb_config and maglev_lb_config.
   enum class HashFunction : std::uint8_t { kXxHash, kMurmur2 } hash_function = HashFunction::kXxHash;
   std::uint64_t ring_size_min = 1024, ring_size_max = 8 * 1024 * 1024;
+  // Lateen's, beyond Envoy: a host of the least weight has so many points on the ring, whatever the number of hosts, so that
+  // one more or less moves its own keys only. 0: Envoy's rule, by which the size of the ring stays as it is.
+  std::uint64_t ring_points_per_host = 0;
   std::uint64_t maglev_table_size = 65537;
   bool hashes_hostname = false;                 // use_hostname_for_hashing
   std::uint32_t hash_balance_percent = 0;       // hash_balance_factor; 0: off

@@ -297,15 +297,21 @@ void read_policies(const cluster::LoadBalancingPolicy& proto, int depth, Cluster
   fields.unsupported("none of the policies is supported");
 }
 
-// Lateen's, beyond Envoy: filter_metadata.lateen.load_balancer.
+// Lateen's, beyond Envoy: filter_metadata.lateen.load_balancer and ring_points_per_host.
 void read_metadata(const envoy::config::core::v3::Metadata& metadata, Cluster& out, Fields& fields) {
   const auto lateen = metadata.filter_metadata().find("lateen");
   if (lateen == metadata.filter_metadata().end()) return;
-  const auto it = lateen->second.fields().find("load_balancer");
-  if (it == lateen->second.fields().end()) return;
-  const Fields::At at(fields, "metadata.filter_metadata.lateen.load_balancer");
-  if (it->second.string_value() == "PEAK_EWMA") out.balancer = Balancer::kPeakEwma;
-  else fields.unsupported("only PEAK_EWMA is known");
+  const auto& own = lateen->second.fields();
+  const Fields::At at(fields, "metadata.filter_metadata.lateen");
+  if (const auto it = own.find("load_balancer"); it != own.end()) {
+    if (it->second.string_value() == "PEAK_EWMA") out.balancer = Balancer::kPeakEwma;
+    else fields.unsupported("load_balancer: only PEAK_EWMA is known");
+  }
+  if (const auto it = own.find("ring_points_per_host"); it != own.end()) {
+    const double points = it->second.number_value();
+    if (points >= 1 && points <= kRingSizeMax && points == std::floor(points)) out.ring_points_per_host = static_cast<std::uint64_t>(points);
+    else fields.refuse("ring_points_per_host must be a whole number from 1 to 8388608");
+  }
 }
 
 void read_common(const Old& proto, Cluster& out, Fields& fields) {

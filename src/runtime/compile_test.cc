@@ -499,6 +499,25 @@ TEST_F(Refusal, OfErrorCodesThatAreNoList) {
   EXPECT_NE(with_matcher(R"({"any_match": true})")->unsupported, "");
 }
 
+TEST(Metadata, RingsOfPointsPerHost) {
+  struct Case { const char* value; std::uint64_t points; const char* refused; };
+  const Case cases[] = {{"512", 512, ""}, {"1", 1, ""}, {"0", 0, "whole number"}, {"1.5", 0, "whole number"}, {"-3", 0, "whole number"},
+                        {"8388609", 0, "whole number"}, {R"("512")", 0, "whole number"}};
+  for (const Case& c : cases) {
+    xds::Resources resources;
+    ClusterNames names;
+    add_clusters(R"([{"name": "c", "type": "STATIC", "lb_policy": "RING_HASH", "outlier_detection": {"enforcing_success_rate": 0},
+      "metadata": {"filter_metadata": {"lateen": {"ring_points_per_host": )" + std::string(c.value) + "}}}}]", resources);
+    const Compiled compiled = compile(resources, nullptr, names);
+    if (*c.refused == '\0') {
+      ASSERT_EQ(messages(compiled.refused), "") << c.value;
+      EXPECT_EQ(compiled.snapshot->clusters[0]->ring_points_per_host, c.points) << c.value;
+    } else {
+      EXPECT_NE(messages(compiled.refused).find(c.refused), std::string::npos) << c.value;
+    }
+  }
+}
+
 TEST(Metadata, DelayCountsAgainstTheTimeout) {
   xds::Resources resources;
   ClusterNames names;

@@ -94,7 +94,7 @@ inline void put(Out& o, const Cluster::Http2Keepalive& v) { fields(o, v.interval
 inline void put(Out& o, const Cluster::Dns& v) { fields(o, v.family, v.refresh, v.respect_ttl, v.jitter); }
 inline void put(Out& o, const Cluster::TransportMatch& v) { fields(o, v.criteria, v.plain, v.transport, v.unsupported); }
 inline void put(Out& o, const Cluster& v) {
-  fields(o, v.name, v.discovery, v.balancer, v.least_request_choices, v.hash_function, v.ring_size_min, v.ring_size_max, v.maglev_table_size,
+  fields(o, v.name, v.discovery, v.balancer, v.least_request_choices, v.hash_function, v.ring_size_min, v.ring_size_max, v.ring_points_per_host, v.maglev_table_size,
          v.hashes_hostname, v.hash_balance_percent, v.locality_weighted, v.zone_aware, v.slow_start, v.connect_timeout, v.limits, v.outlier,
          v.panic_threshold_percent, v.requests_per_connection_max, v.idle_timeout, v.connection_duration_max, v.keepalive, v.http2,
          v.alpn_decides, v.stream_duration_max, v.http2_keepalive, v.transport, v.same_protocol_as_downstream, v.http2_streams_max, v.dns,

@@ -160,8 +160,17 @@ void set_warmup(Config& config, const model::LoadBalancer& from) {
   }
 }
 
+constexpr std::uint64_t kRingSize = 1024;   // where the rule says none; Envoy's default too
+
+// Lateen's, beyond Istio: a fixed number of points for each host. On a ring of a fixed size up to 2/N of the keys move when
+// one of N hosts comes or goes. Half of what the rule asks of the ring, so that two hosts have it together.
+void fix_points(cluster_v3::Cluster& out) {
+  const std::uint64_t size = out.ring_hash_lb_config().has_minimum_ring_size() ? out.ring_hash_lb_config().minimum_ring_size().value() : kRingSize;
+  auto& lateen = (*out.mutable_metadata()->mutable_filter_metadata())["lateen"];
+  (*lateen.mutable_fields())["ring_points_per_host"].set_number_value(static_cast<double>((size + 1) / 2));
+}
+
 void apply_hash(cluster_v3::Cluster& out, const model::ConsistentHash& hash) {
-  constexpr std::uint64_t kRingSize = 1024;
   if (hash.maglev) {
     out.set_lb_policy(cluster_v3::Cluster::MAGLEV);
     if (hash.maglev_table_size.value_or(0) != 0)
@@ -178,7 +187,7 @@ void apply_hash(cluster_v3::Cluster& out, const model::ConsistentHash& hash) {
   out.mutable_ring_hash_lb_config()->mutable_minimum_ring_size()->set_value(size == 0 ? kRingSize : size);
 }
 
-void apply_load_balancer(cluster_v3::Cluster& out, const model::LoadBalancer& from) {
+void apply_load_balancer(cluster_v3::Cluster& out, const model::LoadBalancer& from, Compat compat) {
   using Simple = model::LoadBalancer::Simple;
   switch (from.simple.value_or(Simple::kUnspecified)) {
     case Simple::kUnspecified:
@@ -201,6 +210,7 @@ void apply_load_balancer(cluster_v3::Cluster& out, const model::LoadBalancer& fr
       break;
   }
   if (from.consistent_hash) apply_hash(out, *from.consistent_hash);
+  if (compat == Compat::kLateen && out.lb_policy() == cluster_v3::Cluster::RING_HASH) fix_points(out);
 }
 
 }  // namespace
@@ -240,7 +250,7 @@ void apply_policy(cluster_v3::Cluster& out, HttpOptions& http, const PolicyInput
   out.mutable_common_lb_config()->mutable_healthy_panic_threshold();
   apply_locality(out, input.locality, outliers.has_value());
   if (out.type() == cluster_v3::Cluster::ORIGINAL_DST) out.set_lb_policy(cluster_v3::Cluster::CLUSTER_PROVIDED);
-  else apply_load_balancer(out, policy.load_balancer.value_or(model::LoadBalancer{}));
+  else apply_load_balancer(out, policy.load_balancer.value_or(model::LoadBalancer{}), input.compat);
 }
 
 }  // namespace lateen::translate

@@ -310,6 +310,28 @@ spec: {hosts: [one.example, two.example], resolution: STATIC, ports: [{number: 8
   EXPECT_EQ(service_addresses(mesh_of(kEntries), "default", options)[1].addresses, found[1].addresses);
 }
 
+// Beyond Istio: keys of hosts that stay do not move. Real Envoys do not read it, and where Istio's behaviour is asked for it
+// is not there.
+TEST(Translate, RingsHaveAFixedNumberOfPointsForAHost) {
+  const auto points_of = [](const std::string& hash, Compat compat) {
+    Options options;
+    options.compat = compat;
+    const Translation made = translate(mesh_of("apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {clusterIP: 10.1.1.1, ports: "
+        "[{name: http, port: 80}]}\n---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: s}\nspec: {host: s, "
+        "trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true" + hash + "}}}}\n"), client("sleep"), options);
+    envoy::config::cluster::v3::Cluster cluster;
+    cluster.ParseFromString(made.resources.clusters.at("outbound|80||s.default.svc.cluster.local")->bytes);
+    const auto& metadata = cluster.metadata().filter_metadata();
+    const auto lateen = metadata.find("lateen");
+    return lateen == metadata.end() ? 0 : lateen->second.fields().at("ring_points_per_host").number_value();
+  };
+  EXPECT_EQ(points_of("", Compat::kLateen), 512);
+  EXPECT_EQ(points_of(", minimumRingSize: 101", Compat::kLateen), 51);
+  EXPECT_EQ(points_of(", ringHash: {minimumRingSize: 4096}", Compat::kLateen), 2048);
+  EXPECT_EQ(points_of(", maglev: {tableSize: 65537}", Compat::kLateen), 0);
+  EXPECT_EQ(points_of("", Compat::kIstio), 0);
+}
+
 // Ports, not services, decide how many tables there are.
 TEST(Translate, ManyServicesShareTheTableOfTheirPort) {
   const auto count_of = [](int services) {

@@ -55,9 +55,11 @@ class Upstream(http.server.BaseHTTPRequestHandler):
         pass
 
 
-# Cases that do not pass yet: frames on streams that the client has closed. One that passes must leave the list.
-OPEN = {"closed: Sends a DATA frame after sending RST_STREAM frame", "closed: Sends a HEADERS frame after sending RST_STREAM frame",
-        "closed: Sends a DATA frame", "closed: Sends a HEADERS frame"}
+class UpstreamServer(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        pass  # many cases break off: what is under way to us then ends in the middle
 
 
 def main():
@@ -65,8 +67,7 @@ def main():
     parser.add_argument("--tool", required=True)
     parser.add_argument("--cases", type=int, required=True)
     args, more = parser.parse_known_args()
-    upstream = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
-    upstream.daemon_threads = True
+    upstream = UpstreamServer(("127.0.0.1", 0), Upstream)
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as work:
         port = lateen_mesh.free_port()
@@ -82,8 +83,7 @@ def main():
         print(text)
         raise SystemExit("h2spec: did not run to its end")
     total, passed, skipped, failed = map(int, count.groups())
-    failures = set(re.findall(r"(?m)^\s+×\s+\d+: (.+?)\s*$", text.split("Failures:")[-1])) if failed else set()
-    good = passed + failed == args.cases and failures == OPEN and skipped == 0 and ended == 0
+    good = total == passed == args.cases and failed == 0 and skipped == 0 and ended == 0
     if not good:
         print(text)
     print(f"h2spec: {passed} of {args.cases} passed, {skipped} skipped, {failed} failed" + (f"; the mesh ended with {ended}" if ended else ""))

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# h2spec, whole, against the listener of a gateway that `lateen run` serves. All cases must pass, but for those that run.py
-# lists as open.
+# h2spec, whole, against the listener of a gateway that `lateen run` serves. All cases must pass.
 #
 # The tool is built once, from its Go module and the dependencies that go.mod beside this file pins; H2SPEC names another
 # binary. Exit 77: there is no Go to build it with.
