@@ -326,7 +326,7 @@ TEST(Translate, RingsHaveAFixedNumberOfPointsForAHost) {
     return lateen == metadata.end() ? 0 : lateen->second.fields().at("ring_points_per_host").number_value();
   };
   EXPECT_EQ(points_of("", Compat::kLateen), 512);
-  EXPECT_EQ(points_of(", minimumRingSize: 101", Compat::kLateen), 51);
+  EXPECT_EQ(points_of(", ringHash: {minimumRingSize: 101}", Compat::kLateen), 51);
   EXPECT_EQ(points_of(", ringHash: {minimumRingSize: 4096}", Compat::kLateen), 2048);
   EXPECT_EQ(points_of(", maglev: {tableSize: 65537}", Compat::kLateen), 0);
   EXPECT_EQ(points_of("", Compat::kIstio), 0);
