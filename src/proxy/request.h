@@ -84,6 +84,7 @@ class Request final : public stream::ServerStreamHandler {
     void on_upstream_trailers(const http::HeaderMap& trailers) override { owner.on_response_trailers(trailers); }
     void on_upstream_sent(std::size_t bytes) override { owner.on_body_sent(*this, bytes); }
     void on_upstream_host_left() override { owner.on_host_left(); }
+    bool may_go_elsewhere() const override { return owner.machine_.may_pick_again(); }
     void on_upstream_reset(stream::ResetReason reason, bool bytes_sent, std::string_view detail) override {
       owner.on_upstream_reset(*this, reason, bytes_sent, detail);
     }

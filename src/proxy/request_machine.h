@@ -92,6 +92,8 @@ class RequestMachine {
   void on_host_selected(std::string_view hostname = {});
   // The endpoint went away while the try waited for a connection to it: another one is picked, at no cost.
   void on_host_left(Time now, Random& random);
+  // Whether it may happen once more. After that it is better to wait for a connection to an endpoint that is leaving.
+  bool may_pick_again() const { return picks_lost_ < kPicksLostMax; }
   void on_try_opened(Time now);
   void on_request_data(Time now) { touch(now); }
   void on_request_ended(Time now);
@@ -239,7 +241,7 @@ class RequestMachine {
   // Actions wait here until the driver takes them. No event pushes more than six, and the driver takes all of them
   // before the next event.
   static constexpr std::size_t kActionsMax = 8;
-  // Endpoints that may go away under one request before it counts as refused.
+  // Endpoints that may go away under one request before it rather waits for a connection to one that leaves.
   static constexpr std::uint32_t kPicksLostMax = 32;
   std::array<Action, kActionsMax> actions_{};
   std::size_t actions_first_ = 0, actions_count_ = 0;

@@ -56,6 +56,7 @@ class Shadow final : private UpstreamTryEvents {
   void on_upstream_trailers(const http::HeaderMap&) override { end(); }
   void on_upstream_sent(std::size_t) override {}
   void on_upstream_host_left() override { end(); }
+  bool may_go_elsewhere() const override { return false; }
   void on_upstream_reset(stream::ResetReason reason, bool bytes_sent, std::string_view detail) override;
   void on_timeout();
 

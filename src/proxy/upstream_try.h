@@ -26,6 +26,8 @@ class UpstreamTryEvents {
   virtual void on_upstream_sent(std::size_t bytes) = 0;
   // The endpoint went away while the try waited for a connection to it.
   virtual void on_upstream_host_left() = 0;
+  // Whether it wants to know that. If not, it waits on for its connection.
+  virtual bool may_go_elsewhere() const = 0;
   // The try is over. `bytes_sent`: whether a byte of it had left.
   virtual void on_upstream_reset(stream::ResetReason reason, bool bytes_sent, std::string_view detail) = 0;
 };
@@ -52,6 +54,7 @@ class UpstreamTry final : private stream::ClientStreamHandler, private stream::S
 
  private:
   void on_stream_ready(std::unique_ptr<stream::ClientStream> stream) override;
+  bool leaves_draining_pool() const override { return events_.may_go_elsewhere(); }
   void on_stream_failure(stream::ResetReason reason, std::string_view detail) override;
   void on_informational(http::ResponseHead head) override { events_.on_upstream_informational(head); }
   void on_headers(http::ResponseHead head, stream::End end) override {

@@ -28,6 +28,8 @@ struct Waiting final : PendingStream {
   Waiting* next = nullptr;
 };
 
+constexpr std::string_view kClosed = "connection pool closed";
+
 // Dials, and keeps what comes of it: connections of HTTP/1.1, of HTTP/2, or of both.
 class Pool final : public ClientPool, private Dial::Owner, private H1ClientConnection::Owner, private H2ClientConnection::Owner {
  public:
@@ -71,6 +73,7 @@ class Pool final : public ClientPool, private Dial::Owner, private H1ClientConne
   void leave_idle(H1ClientConnection& connection);
   void serve();
   void fail_queue(ResetReason reason, std::string_view detail);
+  void fail_leaving();
   void connection_gone();
   // Takes one out of `from`; it is deleted after the current event.
   template <class T>
@@ -102,7 +105,7 @@ Waiting::~Waiting() {
 
 Pool::~Pool() {
   draining_ = true;
-  fail_queue(ResetReason::kLocal, "connection pool closed");
+  fail_queue(ResetReason::kLocal, kClosed);
   dials_.clear();
   // One at a time: who is told kLocal may let go of others.
   while (!h1_.empty()) {
@@ -118,7 +121,7 @@ Pool::~Pool() {
 
 std::unique_ptr<PendingStream> Pool::start(ClientStreamHandler& handler, StreamWaiter& waiter) {
   if (draining_) {
-    waiter.on_stream_failure(ResetReason::kLocal, "connection pool closed");
+    waiter.on_stream_failure(ResetReason::kLocal, kClosed);
     return nullptr;
   }
   if (ready()) {
@@ -154,7 +157,7 @@ std::size_t Pool::requests_per_dial() const {
 
 // Connections for the requests that none is being made for.
 void Pool::open_connections() {
-  while (!draining_ && dials_.size() * requests_per_dial() + idle_ < waiting_) {
+  while (dials_.size() * requests_per_dial() + idle_ < waiting_) {
     if (!admission_.try_acquire_connection(open_ == 0)) return;
     ++open_;
     Dial::Owner& owner = *this;
@@ -219,10 +222,23 @@ void Pool::fail_queue(ResetReason reason, std::string_view detail) {
   }
 }
 
+// Those who leave a draining pool. Who is told may let go of others.
+void Pool::fail_leaving() {
+  const auto next_leaving = [this] {
+    Waiting* waiting = first_;
+    while (waiting != nullptr && !waiting->waiter.leaves_draining_pool()) waiting = waiting->next;
+    return waiting;
+  };
+  while (Waiting* const waiting = next_leaving()) {
+    leave_queue(*waiting);
+    waiting->waiter.on_stream_failure(ResetReason::kLocal, kClosed);
+  }
+}
+
 void Pool::on_connected(Dial& dial, std::unique_ptr<net::Socket> socket) {
   bury(dials_, dial.index, dead_dials_);
   admission_.on_connected();
-  if (draining_) return connection_gone();
+  if (draining_ && first_ == nullptr) return connection_gone();
   const bool is_h2 = options_.protocol == PoolProtocol::kHttp2 ||
                      (options_.protocol == PoolProtocol::kAlpn && socket->application_protocol() == "h2");
   learned_ = is_h2 ? Learned::kHttp2 : Learned::kHttp1;
@@ -237,6 +253,7 @@ void Pool::on_connected(Dial& dial, std::unique_ptr<net::Socket> socket) {
     push_idle(*h1_.back());
   }
   serve();
+  if (draining_) close_connections_when_idle();
 }
 
 void Pool::on_connect_failed(Dial& dial, ResetReason reason, std::string_view detail) {
@@ -313,11 +330,13 @@ void Pool::close_connections_when_idle() {
 void Pool::drain(std::function<void()> on_empty) {
   draining_ = true;
   on_empty_ = std::move(on_empty);
-  const std::vector<std::unique_ptr<Dial>> dials = std::move(dials_);
-  dials_.clear();
-  for (std::size_t i = 0; i < dials.size(); ++i) connection_gone();
+  fail_leaving();
+  if (first_ == nullptr) {
+    const std::vector<std::unique_ptr<Dial>> dials = std::move(dials_);
+    dials_.clear();
+    for (std::size_t i = 0; i < dials.size(); ++i) connection_gone();
+  }
   close_connections_when_idle();
-  fail_queue(ResetReason::kLocal, "connection pool closed");
   run_later();
 }
 

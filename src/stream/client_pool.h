@@ -74,6 +74,8 @@ class StreamWaiter {
   virtual ~StreamWaiter() = default;
   // Last call. The stream is idle: send_headers comes next.
   virtual void on_stream_ready(std::unique_ptr<ClientStream> stream) = 0;
+  // The pool drains: whether it fails with kLocal now, to go elsewhere, or waits on for a connection that is used just once.
+  virtual bool leaves_draining_pool() const { return true; }
   // Last call. kConnectFailure, kConnectTimeout, or kLocal when the pool is drained or destroyed.
   virtual void on_stream_failure(ResetReason reason, std::string_view detail) = 0;
 };
@@ -91,7 +93,8 @@ class ClientPool {
   // `handler` gets the events of the stream. Null: `waiter` has been called already, from inside start().
   [[nodiscard]] virtual std::unique_ptr<PendingStream> start(ClientStreamHandler& handler, StreamWaiter& waiter) = 0;
 
-  // Idle connections close now, busy ones after their exchange; the queue is told kLocal and start() fails from now on.
+  // Idle connections close now, busy ones after their exchange; start() fails from now on. Who waits is told kLocal, or
+  // served first (leaves_draining_pool).
   // `on_empty` (may be null) is called from the loop when the last connection has gone; the pool may be destroyed then.
   virtual void drain(std::function<void()> on_empty) = 0;
   // Busy connections are not kept after their exchange, idle ones close now; new ones serve the queue. For endpoints

@@ -42,6 +42,7 @@ class Exchange final : public StreamWaiter, public ClientStreamHandler {
     if (upgrade) head.headers.add("upgrade", "websocket");
     stream->send_headers(head, body_follows || upgrade ? End::kNo : End::kYes);
   }
+  bool leaves_draining_pool() const override { return leaves; }
   void on_stream_failure(ResetReason reason, std::string_view detail) override {
     pending.reset();
     log += "failed" + std::to_string(static_cast<int>(reason)) + ":" + std::string(detail);
@@ -89,7 +90,7 @@ class Exchange final : public StreamWaiter, public ClientStreamHandler {
   std::string log, body;
   int status = 0;
   std::size_t held = 0, sent = 0;
-  bool takes = true, keeps = false;
+  bool takes = true, keeps = false, leaves = true;
   inline static bool body_follows = false, upgrade = false;
 
  private:
@@ -404,6 +405,35 @@ TEST(ClientPool, DrainingAndDestroyingTellEverybodyOnce) {
   destroyed.pool.reset();
   EXPECT_EQ(lost.log, "new  reset6+");
   EXPECT_EQ(destroyed.admission.open, 0u);
+}
+
+// An endpoint that comes and goes faster than connections are made must not fail who has nowhere else to go.
+TEST(ClientPool, WhoStaysIsServedWhileThePoolDrains) {
+  for (const std::size_t limit : {1U, 1000U}) {
+    Fixture f;
+    f.admission.limit = limit;
+    Exchange& first = f.start("/1");
+    Exchange& second = f.start("/2");
+    Exchange& leaving = f.start("/3");
+    first.leaves = second.leaves = false;
+    bool empty = false;
+    f.pool->drain([&] { empty = true; });   // no connection has been made yet
+    EXPECT_EQ(leaving.log, "failed6:connection pool closed");
+    f.run();
+    EXPECT_EQ(first.log, "new ");
+    Exchange& late = f.start("/4");
+    EXPECT_EQ(late.log, "failed6:connection pool closed");
+    f.say(0, kOk);
+    f.run();
+    EXPECT_EQ(first.log, "new 200 end");
+    ASSERT_EQ(second.log, "new ") << "on a connection of its own, for the first one is not kept";
+    EXPECT_FALSE(empty);
+    f.say(1, kOk);
+    f.run();
+    EXPECT_EQ(second.log, "new 200 end");
+    EXPECT_TRUE(empty);
+    EXPECT_EQ(f.pool->connections(), 0U);
+  }
 }
 
 }  // namespace
