@@ -86,6 +86,21 @@ std::string subject_of(const std::string& predicate) {
   return predicate.substr(0, end);
 }
 
+// Null: it has none of that name.
+const Explanation::Setting* named(const std::vector<Explanation::Setting>& settings, const std::string& name) {
+  const auto it = std::find_if(settings.begin(), settings.end(), [&](const auto& setting) { return setting.name == name; });
+  return it == settings.end() ? nullptr : &*it;
+}
+
+// The names that occur, each once, in the order of the settings.
+std::vector<std::string> names_in(const std::vector<std::vector<Explanation::Setting>>& each) {
+  std::vector<std::string> names;
+  for (const auto& settings : each)
+    for (const Explanation::Setting& setting : settings)
+      if (std::find(names.begin(), names.end(), setting.name) == names.end()) names.push_back(setting.name);
+  return names;
+}
+
 class Explainer {
  public:
   Explainer(const model::Mesh& mesh, const translate::Translation& translation, const runtime::Snapshot& snapshot,
@@ -312,19 +327,21 @@ class Explainer {
         each.push_back(cluster_settings(*clusters_[i], out_.destinations[i].endpoints.size(), mesh_.config, translation_.provenance));
       else
         each.emplace_back();
-    const auto first = std::find_if(each.begin(), each.end(), [](const auto& settings) { return !settings.empty(); });
-    if (first == each.end()) return;
-    for (std::size_t s = 0; s < first->size(); ++s) {
-      const Explanation::Setting& common = (*first)[s];
-      const bool same = std::all_of(each.begin(), each.end(), [&](const auto& settings) {
-        return settings.empty() || (settings[s].value == common.value && settings[s].note == common.note && settings[s].origin == common.origin);
-      });
+    for (const std::string& name : names_in(each)) {
+      const Explanation::Setting* common = nullptr;
+      bool same = true;
+      for (const auto& settings : each) {
+        if (settings.empty()) continue;
+        const Explanation::Setting* own = named(settings, name);
+        same = same && own != nullptr && (common == nullptr || (own->value == common->value && own->note == common->note && own->origin == common->origin));
+        if (common == nullptr) common = own;
+      }
       for (std::size_t i = 0; i < each.size(); ++i) {
-        if (each[i].empty()) continue;
-        Explanation::Setting setting = each[i][s];
-        if (!same) setting.name += " " + (out_.destinations[i].subset.empty() ? "(whole service)" : out_.destinations[i].subset);
-        out_.settings.push_back(std::move(setting));
+        const Explanation::Setting* own = named(each[i], name);
+        if (own == nullptr) continue;
+        out_.settings.push_back(*own);
         if (same) break;
+        out_.settings.back().name += " " + (out_.destinations[i].subset.empty() ? "(whole service)" : out_.destinations[i].subset);
       }
     }
   }

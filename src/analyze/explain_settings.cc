@@ -9,17 +9,6 @@ namespace {
 
 using Setting = Explanation::Setting;
 
-// "10 %", "0.1 %" of parts in a million.
-std::string percent(std::uint32_t per_million) {
-  std::string text = std::to_string(per_million / 10'000);
-  if (const std::uint32_t rest = per_million % 10'000; rest != 0) {
-    std::string digits = std::to_string(10'000 + rest).substr(1);
-    digits.erase(digits.find_last_not_of('0') + 1);
-    text += '.' + digits;
-  }
-  return text + " %";
-}
-
 std::string retry_conditions(const runtime::RetryPolicy& retry) {
   struct Word {
     std::uint32_t bit;
@@ -97,11 +86,11 @@ Setting tries_setting(const runtime::Forward& forward, Origin origin) {
 
 void add_faults(const runtime::Fault& fault, const Origin& origin, std::vector<Setting>& out) {
   if (fault.delay)
-    out.push_back({"delay", text::format_duration(*fault.delay) + " for " + percent(fault.delay_per_million) + " of requests", origin,
+    out.push_back({"delay", text::format_duration(*fault.delay) + " for " + share_text(fault.delay_per_million) + " of requests", origin,
                    fault.delay_per_million == 0 ? "without a percentage no request is delayed" : ""});
   if (!fault.abort_status && !fault.abort_grpc_status) return;
   const std::string status = fault.abort_status ? std::to_string(*fault.abort_status) : "grpc-status " + std::to_string(*fault.abort_grpc_status);
-  out.push_back({"abort", status + " for " + percent(fault.abort_per_million) + " of requests", origin,
+  out.push_back({"abort", status + " for " + share_text(fault.abort_per_million) + " of requests", origin,
                  fault.abort_per_million == 0 ? "without a percentage no request is aborted" : "never retried"});
 }
 
@@ -161,6 +150,16 @@ const char* balancer_name(runtime::Cluster::Balancer balancer) {
 
 }  // namespace
 
+std::string share_text(std::uint32_t per_million) {
+  std::string text = std::to_string(per_million / 10'000);
+  if (const std::uint32_t rest = per_million % 10'000; rest != 0) {
+    std::string digits = std::to_string(10'000 + rest).substr(1);
+    digits.erase(digits.find_last_not_of('0') + 1);
+    text += '.' + digits;
+  }
+  return text + " %";
+}
+
 Origin origin_of(const translate::Provenance& provenance, std::string_view resource, std::string_view field) {
   const auto it = provenance.find({std::string(resource), std::string(field)});
   return it == provenance.end() ? Origin{} : it->second;
@@ -179,7 +178,10 @@ std::vector<Setting> route_settings(const runtime::Route& route, const translate
     out.push_back(tries_setting(*forward, origin_of(provenance, resource, "retries")));
   }
   if (route.fault) add_faults(*route.fault, origin_of(provenance, resource, "fault"), out);
-  if (forward == nullptr) return out;
+  if (forward == nullptr) {
+    add_route_features(route, provenance, resource, out);
+    return out;
+  }
   const Origin rewrite = origin_of(provenance, resource, "rewrite");
   if (forward->rewrite.regex != nullptr)
     out.push_back({"path", "\"" + forward->rewrite.regex->pattern() + "\" becomes \"" + forward->rewrite.regex_substitution + "\"", rewrite, ""});
@@ -190,6 +192,7 @@ std::vector<Setting> route_settings(const runtime::Route& route, const translate
     out.push_back({"headers", std::to_string(route.request_headers.size()) + " changes to the request, " +
                                   std::to_string(route.response_headers.size()) + " to the response",
                    origin_of(provenance, resource, "headers"), ""});
+  add_route_features(route, provenance, resource, out);
   return out;
 }
 
@@ -198,7 +201,7 @@ std::vector<Setting> cluster_settings(const runtime::Cluster& cluster, std::size
   const std::string resource = "cluster/" + cluster.name;
   std::vector<Setting> out;
   const Origin balancer = origin_of(provenance, resource, "load_balancer");
-  out.push_back({"balancing", balancer_name(cluster.balancer), balancer, balancer.object.empty() ? "Istio's default" : ""});
+  out.push_back({"balancing", balancer_name(cluster.balancer), balancer, balancer.object.empty() ? "Istio's default" : balancing_note(cluster)});
   const Origin pool = origin_of(provenance, resource, "connection_pool");
   out.push_back(limits_setting(cluster, pool));
   // The block of the DestinationRule is known, not its field: what the mesh says anyway did not come from there.
@@ -206,6 +209,7 @@ std::vector<Setting> cluster_settings(const runtime::Cluster& cluster, std::size
   out.push_back({"connecting", "at most " + text::format_duration(cluster.connect_timeout), is_default ? Origin{} : pool,
                  is_default ? "Istio's default" : ""});
   out.push_back(ejection_setting(cluster, hosts, origin_of(provenance, resource, "outlier_detection")));
+  add_cluster_features(cluster, provenance, out);
   return out;
 }
 

@@ -9,7 +9,7 @@
 
 namespace lateen::analyze {
 
-// Of the route: timeout, tries, faults, rewrites. `resource` is the key of the route in the provenance.
+// Of the route: timeout, tries, faults, rewrites, and its features. `resource` is the key of the route in the provenance.
 std::vector<Explanation::Setting> route_settings(const runtime::Route& route, const translate::Provenance& provenance,
                                                  std::string_view resource);
 
@@ -17,6 +17,17 @@ std::vector<Explanation::Setting> route_settings(const runtime::Route& route, co
 std::vector<Explanation::Setting> cluster_settings(const runtime::Cluster& cluster, std::size_t hosts,
                                                    const model::MeshConfig& config,
                                                    const translate::Provenance& provenance);
+
+// What few of them have: CORS, mirrors, stickiness; the protocol and TLS to endpoints, retry budgets.
+void add_route_features(const runtime::Route& route, const translate::Provenance& provenance, std::string_view resource,
+                        std::vector<Explanation::Setting>& out);
+void add_cluster_features(const runtime::Cluster& cluster, const translate::Provenance& provenance,
+                          std::vector<Explanation::Setting>& out);
+// What there is to say of the load balancer beyond its name; often nothing.
+std::string balancing_note(const runtime::Cluster& cluster);
+
+// "10 %", "0.1 %" of parts in a million.
+std::string share_text(std::uint32_t per_million);
 
 // The origin of a field of a resource; empty if the user wrote nothing of it.
 Origin origin_of(const translate::Provenance& provenance, std::string_view resource, std::string_view field);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <gtest/gtest.h>
 
 #include "analyze/analyze.h"
@@ -242,6 +243,39 @@ TEST(Ejectable, FollowsTheObservedMatrix) {
     outlier.always_eject_one_host = test.always_one;
     EXPECT_EQ(ejectable(outlier, test.hosts), test.most) << test.hosts << " hosts, " << test.percent << " %";
   }
+}
+
+TEST_F(ExplainTest, SaysWhatElseHappensToARequest) {
+  add_rules("- {match: [{uri: {prefix: /a}}], corsPolicy: {allowOrigins: [{exact: 'https://a.example'}]}, mirrors: [{destination: {host: reviews, subset: v3}, "
+            "percentage: {value: 0.5}}, {destination: {host: reviews, subset: v2}}], route: [{destination: {host: reviews, subset: v1}}]}");
+  const Explanation explanation = explain_url("http://reviews:9080/a");
+  EXPECT_EQ(setting(explanation, "CORS").value, "origin exact \"https://a.example\"");
+  EXPECT_EQ(setting(explanation, "CORS").origin.line, 7);
+  EXPECT_EQ(setting(explanation, "mirror").value, "0.5 % of requests also to outbound|9080|v3|reviews.default.svc.cluster.local");
+  EXPECT_EQ(setting(explanation, "mirror").origin.field_path, "spec.http[0].mirrors");
+  EXPECT_EQ(std::count_if(explanation.settings.begin(), explanation.settings.end(), [](const auto& one) { return one.name == "mirror"; }), 2);
+}
+
+TEST_F(ExplainTest, SaysHowEndpointsAreChosenAndReached) {
+  add("apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: reviews-dr}\nspec:\n  host: reviews\n  trafficPolicy:\n"
+      "    loadBalancer: {consistentHash: {httpHeaderName: x-user}}\n    tls: {mode: SIMPLE, sni: a.example, insecureSkipVerify: true}\n"
+      "    retryBudget: {percent: 12.5, minRetryConcurrency: 4}\n  subsets:\n  - {name: v1, labels: {version: v1}}\n"
+      "  - {name: v2, labels: {version: v2}, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN, warmup: {duration: 30s}}, tls: {mode: DISABLE}}}\n", "dr.yaml");
+  add_rules("- {route: [{destination: {host: reviews, subset: v1}, weight: 50}, {destination: {host: reviews, subset: v2}, weight: 50}]}");
+  const Explanation explanation = explain_url("http://reviews:9080/");
+  EXPECT_EQ(setting(explanation, "sticky").value, "by header x-user");
+  EXPECT_EQ(setting(explanation, "sticky").origin.line, 7);
+  EXPECT_EQ(setting(explanation, "balancing v1").value, "RING_HASH");
+  EXPECT_EQ(setting(explanation, "balancing v1").note, "512 points for each endpoint");
+  EXPECT_EQ(setting(explanation, "balancing v2").note, "new endpoints warm up over 30s");
+  EXPECT_EQ(setting(explanation, "tls v1").value, "TLS, server name a.example");
+  EXPECT_EQ(setting(explanation, "tls v1").note, "the endpoint's certificate is not verified");
+  EXPECT_EQ(setting(explanation, "tls v1").origin.line, 8);
+  EXPECT_EQ(setting(explanation, "tls v2").name, "");
+  EXPECT_EQ(setting(explanation, "retry budget").value, "retries under way: at most 12.5 % of requests, or 4");
+  EXPECT_EQ(setting(explanation, "retry budget").origin.line, 9);
+  compat_ = translate::Compat::kIstio;
+  EXPECT_EQ(setting(explain_url("http://reviews:9080/"), "balancing v1").note, "a ring of at least 1024 points");
 }
 
 }  // namespace

@@ -257,6 +257,11 @@ void note_origins(Notes notes, const Wanted& wanted, const model::PolicyBlocks& 
        subset_blocks.outlier_detection.has_value());
   note("load_balancer", "loadBalancer", blocks.load_balancer.has_value(), subset_blocks.load_balancer.has_value());
   note("tls", "tls", blocks.tls.has_value(), subset_blocks.tls.has_value());
+  // Of no port alone.
+  if (own != nullptr && own->retry_budget)
+    notes.came_from(resource, "retry_budget", wanted.subset->object->origin("spec.subsets[" + std::to_string(wanted.subset->index) + "].trafficPolicy.retryBudget"));
+  else if (wanted.rule->policy != nullptr && wanted.rule->policy->retry_budget)
+    notes.came_from(resource, "retry_budget", wanted.rule->policy_object->origin("spec.trafficPolicy.retryBudget"));
 }
 
 // The type of the cluster that was added.
