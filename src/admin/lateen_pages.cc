@@ -1,5 +1,7 @@
 #include "admin/lateen_pages.h"
 
+#include <algorithm>
+
 #include "admin/json.h"
 #include "analyze/analyze.h"
 
@@ -146,6 +148,8 @@ Response analysis(Backend& backend) {
   json.begin_object().key("diagnostics");
   std::vector<Diagnostic> all = backend.problems();
   const std::vector<Diagnostic> found = analyze::analyze(backend.mesh(), backend.compat());
+  // Some findings are so grave that they are among the problems, too.
+  std::erase_if(all, [&](const Diagnostic& problem) { return std::find(found.begin(), found.end(), problem) != found.end(); });
   all.insert(all.end(), found.begin(), found.end());
   write(json, all);
   json.end_object();

@@ -17,6 +17,9 @@ namespace lateen::analyze {
 // `objects`: everything that was read, accepted or not; `compat` decides which cautions hold.
 std::vector<Diagnostic> analyze(const model::Mesh& mesh, translate::Compat compat);
 
+// Of those, the errors about Secrets that TLS asks for: what serves goes on with what it had, so it has to be told.
+std::vector<Diagnostic> secret_problems(const model::Mesh& mesh, translate::Compat compat);
+
 struct ExplainRequest {
   std::string method = "GET";
   std::string url;                                        // "http://reviews:9080/reviews/1"

@@ -29,7 +29,7 @@ constexpr std::array<Code, 14> kReading = {{
 
 // In the order of Finding. 01xx: which rule takes a request; 02xx: time, tries and faults; 03xx: policies; 04xx: gateways
 // and registry.
-constexpr std::array<Code, 31> kFindings = {{
+constexpr std::array<Code, 34> kFindings = {{
     {"LTN0101", kWarning, "weights do not sum to 100", "the weights sum to {0}, not to 100, and are taken as shares of the sum: {1}", "write weights that sum to 100 if you mean percent"},
     {"LTN0102", kWarning, "weight of a single destination", "the weight {0} has no effect: the only destination takes everything", "take the weight out, or add the destination that gets the rest"},
     {"LTN0103", kError, "unknown destination host", "no Service or ServiceEntry has the host {0}, so requests of this route are answered 503", "{1}"},
@@ -69,6 +69,10 @@ constexpr std::array<Code, 31> kFindings = {{
     {"LTN0402", kWarning, "host that the gateway does not serve", "no server of Gateway {0} serves the host {1}", "add the host to the Gateway's servers, which serve {2}"},
     {"LTN0403", kWarning, "host that several entries define", "the host {0} is also defined by {1}: which one a client gets depends on its namespace and on their age", "keep one of them"},
     {"LTN0404", kInfo, "hosts were not checked", "there is no Service and no ServiceEntry among these files, so destination hosts were not checked", "analyze them together with the services, or ask the running mesh: `lateen analyze`"},
+    {"LTN0405", kError, "Secret that is not there", "{0}, so {1}", "{2}"},
+    {"LTN0406", kError, "Secret that TLS cannot use", "{0}: {1}, so {2}; what was served before is served on", "{3}"},
+    {"LTN0407", kWarning, "credentialName that workloads do not follow", "only gateways get the Secret {0}: workloads of the mesh call {1} without TLS, as in Istio",
+     "for workloads write files: caCertificates, and for MUTUAL clientCertificate and privateKey"},
 }};
 
 }  // namespace

@@ -23,7 +23,7 @@ enum class Finding {
   kNeedlessRegex, kHeaderCase, kIgnoredHeader, kMatchPort, kDestinationPort, kRuleForUnknownHost,
   kTimeoutShort, kTryLongerThanTimeout, kDelayAndTimeout, kAbortRetried, kNoPercentage,
   kNeverEjected, kOnlyHostEjected, kGatewayErrorsIdle, kPortInheritsNothing, kPolicyPort, kSubsetEmpty, kPolicyForUnknownHost, kDuplicatePolicy,
-  kNoGateway, kHostNotOnGateway, kEntryOverlap, kNothingToCheck,
+  kNoGateway, kHostNotOnGateway, kEntryOverlap, kNothingToCheck, kNoSecret, kBadSecret, kCredentialForGateways,
 };
 
 const Code& code_of(Finding finding);

@@ -138,6 +138,15 @@ std::string ports_text(const translate::Service& service) {
   return text;
 }
 
+std::vector<Diagnostic> secret_problems(const model::Mesh& mesh, translate::Compat compat) {
+  if (!asks_for_secrets(mesh)) return {};
+  Findings findings(mesh, compat);
+  find_secrets(findings);
+  std::vector<Diagnostic> found = findings.take();
+  std::erase_if(found, [](const Diagnostic& one) { return one.severity != Severity::kError; });
+  return found;
+}
+
 std::vector<Diagnostic> analyze(const model::Mesh& mesh, translate::Compat compat) {
   Findings findings(mesh, compat);
   find_weights(findings);
@@ -151,6 +160,7 @@ std::vector<Diagnostic> analyze(const model::Mesh& mesh, translate::Compat compa
   find_policies(findings);
   find_gateways(findings);
   find_entries(findings);
+  find_secrets(findings);
   std::vector<Diagnostic> found = findings.take();
   std::vector<Diagnostic> patches = translate::check_envoy_filters(mesh, compat);
   if (patches.empty()) return found;

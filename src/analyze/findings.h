@@ -87,5 +87,7 @@ void find_ejections(Findings& findings);
 void find_policies(Findings& findings);
 void find_gateways(Findings& findings);
 void find_entries(Findings& findings);
+void find_secrets(Findings& findings);
+bool asks_for_secrets(const model::Mesh& mesh);
 
 }  // namespace lateen::analyze

@@ -10,6 +10,7 @@
 #include "admin/json.h"
 #include "admin/lateen_pages.h"
 #include "admin/server.h"
+#include "analyze/analyze.h"
 #include "cli/mesh_control.h"
 #include "cli/mesh_exec.h"
 #include "cli/mesh_files.h"
@@ -159,6 +160,7 @@ class LivingMesh final : public Mesh, private admin::Backend {
   void on_change() {
     if (ending_ || views_ == nullptr) return;
     const std::uint64_t generation = ++generation_;
+    secret_problems_ = analyze::secret_problems(control_->mesh(), options_.compat);
     gateways_->make_views(control_->mesh());
     views_->update(control_->mesh(), [this, generation] { on_adopted(generation); });
     listen_at_gateways();
@@ -251,6 +253,7 @@ class LivingMesh final : public Mesh, private admin::Backend {
     std::vector<Diagnostic> all = control_->problems();
     const std::vector<Diagnostic> gateways = gateways_->problems();
     all.insert(all.end(), gateways.begin(), gateways.end());
+    all.insert(all.end(), secret_problems_.begin(), secret_problems_.end());
     for (const admin::ViewPage* page : views_->all())
       for (const Error& refused : page->refused)
         all.push_back({"LTN0909", Severity::kError, refused.origin,
@@ -299,6 +302,7 @@ class LivingMesh final : public Mesh, private admin::Backend {
   std::string ports_written_;
   net::Timer listen_timer_;
   std::set<std::string> reported_;
+  std::vector<Diagnostic> secret_problems_;
   bool draining_ = false, ending_ = false;
 };
 

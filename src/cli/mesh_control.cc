@@ -36,7 +36,10 @@ std::vector<admin::ObjectOutcome> changed_others(const admit::Admission& before,
 
 bool is_about(const Diagnostic& diagnostic, const std::vector<admin::ObjectOutcome>& objects) {
   return std::any_of(objects.begin(), objects.end(), [&](const admin::ObjectOutcome& outcome) {
-    return diagnostic.origin.object == model::to_string(outcome.key);
+    const std::string key = model::to_string(outcome.key);
+    // What is wrong with a Secret is said at the field that asks for it.
+    const bool names_it = outcome.key.kind == model::Kind::kSecret && diagnostic.message.find(key + " ") != std::string::npos;
+    return names_it || diagnostic.origin.object == key;
   });
 }
 

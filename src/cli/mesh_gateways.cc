@@ -1,5 +1,7 @@
 #include "cli/mesh_gateways.h"
 
+#include "model/gateway_workload.h"
+
 namespace lateen::cli {
 
 namespace {
@@ -14,10 +16,15 @@ std::string gateway_name(const Labels& selector) {
   return selector.begin()->second;
 }
 
-std::map<Labels, const model::Object*> selectors_of(const model::Mesh& mesh) {
-  std::map<Labels, const model::Object*> selectors;
+struct Owner {
+  const model::Object* object;
+  const model::Gateway* gateway;
+};
+
+std::map<Labels, Owner> selectors_of(const model::Mesh& mesh) {
+  std::map<Labels, Owner> selectors;
   for (const auto& [object, gateway] : mesh.all<model::Gateway>(model::Kind::kGateway))
-    selectors.try_emplace(gateway->selector, object);
+    selectors.try_emplace(gateway->selector, Owner{object, gateway});
   // A Gateway without a selector belongs to every gateway workload: it needs one of its own only where there is no other.
   if (selectors.size() > 1) selectors.erase(Labels{});
   return selectors;
@@ -28,11 +35,11 @@ std::map<Labels, const model::Object*> selectors_of(const model::Mesh& mesh) {
 void MeshGateways::make_views(const model::Mesh& mesh) {
   std::map<Labels, const admin::ViewPage*> by_selector;
   view_problems_.clear();
-  for (const auto& [selector, object] : selectors_of(mesh)) {
+  for (const auto& [selector, owner] : selectors_of(mesh)) {
     translate::View view;
     view.kind = translate::View::Kind::kRouter;
     view.name = gateway_name(selector);
-    view.namespace_ = selector.contains("istio") ? mesh.config.root_namespace : object->meta.namespace_;
+    view.namespace_ = model::workload_namespace(*owner.gateway, owner.object->meta.namespace_, mesh.config.root_namespace);
     view.labels = selector;
     std::string name = view.name;
     for (const auto& [key, value] : selector) name += "," + key + "=" + value;
@@ -40,7 +47,7 @@ void MeshGateways::make_views(const model::Mesh& mesh) {
     if (page) {
       by_selector[selector] = *page;
     } else {
-      view_problems_.push_back({"LTN0907", Severity::kError, object->origin("spec.selector"), page.error().message, ""});
+      view_problems_.push_back({"LTN0907", Severity::kError, owner.object->origin("spec.selector"), page.error().message, ""});
     }
   }
   by_selector_ = std::move(by_selector);
@@ -67,7 +74,7 @@ std::map<std::string, MeshGateways::Wanted> MeshGateways::wanted(const model::Me
       one.at = address_of(*listener);
       one.spec = {proxy::ListenSpec::Kind::kListener, page->id, name};
       if (const auto object = selectors.find(selector); object != selectors.end())
-        one.origin = object->second->origin("spec.servers");
+        one.origin = object->second.object->origin("spec.servers");
       // Two gateway workloads with one port: the second one gets its view's name.
       std::string key = "gateway-" + std::to_string(listener->port);
       if (wanted.contains(key)) key += "-" + page->view.name;

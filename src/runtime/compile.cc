@@ -40,7 +40,7 @@ class Compiler {
     for (const auto& [name, resource] : resources_.listeners) compile_one_listener(*resource);
     for (const auto& [name, resource] : resources_.clusters) compile_one_cluster(*resource);
     for (const auto& [name, resource] : resources_.secrets) compile_one_secret(*resource);
-    add_file_secrets();
+    add_named_secrets();
     made_->clusters.resize(names_.size());
     made_->endpoints.resize(names_.size());
     made_->generation = previous_.generation + 1;
@@ -73,9 +73,9 @@ class Compiler {
   void compile_one_listener(const xds::Resource& resource);
   void compile_one_cluster(const xds::Resource& resource);
   void compile_one_secret(const xds::Resource& resource);
-  void add_file_secrets();
-  void add_file_secrets(const CommonTls& tls);
-  void add_file_secret(const std::string& name);
+  void add_named_secrets();
+  void add_named_secrets(const CommonTls& tls);
+  void add_named_secret(const std::string& name);
   std::shared_ptr<const EndpointSet> endpoints_of(const Cluster& cluster);
 
   static constexpr int kParsedPerArena = 64;
@@ -219,32 +219,34 @@ void Compiler::compile_one_secret(const xds::Resource& resource) {
   if (secret != nullptr) made_->secrets.emplace(resource.name, std::move(secret));
 }
 
-void Compiler::add_file_secret(const std::string& name) {
-  if (!name.starts_with("file-") || made_->secrets.contains(name)) return;
+// Names that say which file they mean need nobody to send them. Of the others, one that is still asked for and no longer
+// sent stays what it was: connections must not break because a Secret went first, or came back without a key.
+void Compiler::add_named_secret(const std::string& name) {
+  if (name.empty() || made_->secrets.contains(name)) return;
   const auto before = previous_.secrets.find(name);
-  std::shared_ptr<const Secret> secret = file_secret(name);
+  const bool known = before != previous_.secrets.end();
+  std::shared_ptr<const Secret> secret = name.starts_with("file-") ? file_secret(name) : nullptr;
   // The same object while it is the same file, so that nobody thinks it changed.
-  if (secret != nullptr && before != previous_.secrets.end() && before->second->content_hash == secret->content_hash) secret = before->second;
+  if (known && (secret == nullptr || before->second->content_hash == secret->content_hash)) secret = before->second;
   if (secret != nullptr) made_->secrets.emplace(name, std::move(secret));
 }
 
-void Compiler::add_file_secrets(const CommonTls& tls) {
-  for (const std::string& name : tls.certificate_secrets) add_file_secret(name);
-  add_file_secret(tls.validation_secret);
+void Compiler::add_named_secrets(const CommonTls& tls) {
+  for (const std::string& name : tls.certificate_secrets) add_named_secret(name);
+  add_named_secret(tls.validation_secret);
 }
 
-// Names that say which file they mean need nobody to send them.
-void Compiler::add_file_secrets() {
+void Compiler::add_named_secrets() {
   for (const auto& [name, listener] : made_->listeners) {
     for (const FilterChain& chain : listener->filter_chains)
-      if (chain.tls != nullptr) add_file_secrets(chain.tls->common);
-    if (listener->default_chain && listener->default_chain->tls != nullptr) add_file_secrets(listener->default_chain->tls->common);
+      if (chain.tls != nullptr) add_named_secrets(chain.tls->common);
+    if (listener->default_chain && listener->default_chain->tls != nullptr) add_named_secrets(listener->default_chain->tls->common);
   }
   for (const auto& cluster : made_->clusters) {
     if (cluster == nullptr) continue;
-    if (cluster->transport.tls != nullptr) add_file_secrets(cluster->transport.tls->common);
+    if (cluster->transport.tls != nullptr) add_named_secrets(cluster->transport.tls->common);
     for (const auto& match : cluster->transport_matches)
-      if (match.transport.tls != nullptr) add_file_secrets(match.transport.tls->common);
+      if (match.transport.tls != nullptr) add_named_secrets(match.transport.tls->common);
   }
 }
 

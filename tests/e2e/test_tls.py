@@ -485,3 +485,34 @@ def test_proxy_header_to_the_endpoint(tls_mesh):
         until(lambda: ask_tcp(at)[0].startswith(b"PROXY"), 10, "the header")
         got, client = ask_tcp(at)
         assert got.startswith(f"PROXY TCP4 127.0.0.1 127.0.0.1 {client[1]} {at}\r\n".encode()), got
+
+
+def test_a_bad_secret_is_named_and_what_served_goes_on(tls_mesh):
+    mesh = tls_mesh
+    mesh.echo("web")
+    config = gateway(server("https", "a.example", "mode: SIMPLE, credentialName: cert")) + "---\n" + ROUTES
+
+    def apply(text):
+        done = mesh.run("apply", "-f", "-", stdin=text, check=False)
+        return done.stdout + done.stderr
+
+    before = apply(config)
+    assert "LTN0405" in before and "there is no Secret cert in namespace istio-system" in before and "credentialName" in before, before
+    assert "LTN0405" in mesh.run("get", "gateway", "-n", "default").stderr
+    cert, key = mesh.ca.issue("a.example")
+    mesh.apply(secret("cert", cert, key))
+    wait_for(mesh, "a.example")
+    assert "LTN040" not in mesh.run("get", "gateway").stderr
+    _, other = mesh.ca.issue("b.example")
+    for bad, what in ((secret("cert", cert, other), "do not belong together"),
+                      (secret("cert", cert, key).replace("tls.key:", "tls.nokey:"), "it has no key tls.key"),
+                      (secret("cert", cert, key).replace("BEGIN PRIVATE KEY-----", "BEGIN PRIVATE KEY-----\n    x"), "cannot be read")):
+        out = apply(bad)
+        assert "LTN0406" in out and "Gateway default/gw: spec.servers[0].tls.credentialName" in out and what in out, out
+        assert what in mesh.run("analyze", check=False).stdout
+        assert code(mesh, "a.example") == "200", what
+    mesh.run("delete", "secret", "cert", "-n", "istio-system")
+    until(lambda: "there is no Secret cert" in mesh.run("get", "gateway").stderr, 5, "the finding")
+    assert code(mesh, "a.example") == "200"
+    log = (mesh.folder / "lateen.log").read_text()
+    assert "do not belong together" in log and "-----BEGIN" not in log.replace("line -----BEGIN", "").replace("from -----BEGIN", "")
