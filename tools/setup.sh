@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 build_packages="g++ cmake ninja-build ccache mold pkg-config protobuf-compiler libprotobuf-dev libfyaml-dev libsimdjson-dev
 libssl-dev libre2-dev libc-ares-dev libexpected-dev libcli11-dev libfmt-dev libnghttp2-dev libgtest-dev
 libbenchmark-dev python3 python3-venv curl"
-test_packages="python3-pytest python3-yaml clang-19 libclang-rt-19-dev procps"
+test_packages="python3-pytest python3-yaml python3-h2 clang-19 libclang-rt-19-dev procps"
 
 wanted="$build_packages"
 [ "${1:-build}" = test ] && wanted="$build_packages $test_packages"

@@ -76,7 +76,7 @@ TEST(EchoAnswer, IsJsonAboutItselfAndTheRequest) {
   arguments.registration.service = "reviews";
   arguments.registration.version = "v2";
   arguments.message = "two";
-  const EchoRequest request{"GET", "/reviews/1?x", {{"host", "reviews:9080"}, {"x-a", "1"}, {"x-a", "2"}}, 3};
+  const EchoRequest request{"GET", "/reviews/1?x", {{"host", "reviews:9080"}, {"x-a", "1"}, {"x-a", "2"}}, 3, http::Version::kHttp2};
   EchoCallResult good, bad;
   good.url = bad.url = "http://ratings:9080/";
   good.status = 200;
@@ -84,7 +84,7 @@ TEST(EchoAnswer, IsJsonAboutItselfAndTheRequest) {
   bad.error = "no answer in time";
   EXPECT_EQ(echo_answer(arguments, "reviews-v2-2", request, {good, bad}),
             R"({"service":"reviews","version":"v2","instance":"reviews-v2-2","body":"two","method":"GET","path":"/reviews/1?x",)"
-            R"("headers":{"host":"reviews:9080","x-a":"1, 2"},"bodyBytes":3,)"
+            R"("headers":{"host":"reviews:9080","x-a":"1, 2"},"protocol":"HTTP/2","bodyBytes":3,)"
             R"("calls":[{"url":"http://ratings:9080/","status":200,"body":{"version":"v1"}},{"url":"http://ratings:9080/","error":"no answer in time"}]})"
             "\n");
 }

@@ -50,6 +50,15 @@ EchoCallResult call_result(const std::string& url, const Result<stream::HttpCall
   return out;
 }
 
+std::string_view protocol_text(http::Version version) {
+  switch (version) {
+    case http::Version::kHttp10: return "HTTP/1.0";
+    case http::Version::kHttp11: return "HTTP/1.1";
+    case http::Version::kHttp2: return "HTTP/2";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string echo_answer(const EchoArguments& arguments, const std::string& instance, const EchoRequest& request,
@@ -58,6 +67,7 @@ std::string echo_answer(const EchoArguments& arguments, const std::string& insta
   out.add("service", arguments.registration.service).add("version", arguments.registration.version).add("instance", instance);
   if (!arguments.message.empty()) out.add("body", arguments.message);
   out.add("method", request.method).add("path", request.path).add_raw("headers", headers_json(request));
+  out.add("protocol", protocol_text(request.version));
   out.add("bodyBytes", static_cast<std::int64_t>(request.body_bytes));
   if (!calls.empty()) {
     std::vector<std::string> texts;
@@ -165,7 +175,7 @@ EchoWorkload::EchoWorkload(net::Loop& loop, const EchoArguments& arguments, cons
 EchoWorkload::~EchoWorkload() = default;
 
 void EchoWorkload::on_request(const stream::HttpServerRequest& request, std::unique_ptr<stream::HttpReply> reply) {
-  EchoRequest kept{std::string(request.method), std::string(request.path), {}, request.body.size()};
+  EchoRequest kept{std::string(request.method), std::string(request.path), {}, request.body.size(), request.head->version};
   if (!request.query.empty()) kept.path.append("?").append(request.query);
   kept.headers.emplace_back("host", request.authority);
   for (const http::Header& header : request.head->headers.fields()) kept.headers.emplace_back(header.name, header.value);

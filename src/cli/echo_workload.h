@@ -27,6 +27,7 @@ struct EchoRequest {
   std::string method, path;
   std::vector<std::pair<std::string, std::string>> headers;  // in order, names in lower case
   std::size_t body_bytes = 0;
+  http::Version version = http::Version::kHttp11;
 };
 
 std::string echo_answer(const EchoArguments& arguments, const std::string& instance, const EchoRequest& request,

@@ -282,6 +282,7 @@ TEST(ReadDestinationRule, ReadsPoliciesAndKnowsWhatIsNotCarriedOut) {
 subsets:
 - {name: v1, labels: {version: v1}, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}}
 - {name: all}
+workloadSelector: {matchLabels: {app: a}}
 )"),
                                            "f");
   const DestinationRule& read = std::get<DestinationRule>(only(result).spec);
@@ -296,7 +297,7 @@ subsets:
   EXPECT_TRUE(read.subsets.at(1).labels.empty());
   std::vector<std::string> refused;
   for (const Diagnostic& problem : unsupported(only(result))) refused.push_back(problem.origin.field_path);
-  EXPECT_EQ(refused, (std::vector<std::string>{"spec.trafficPolicy.connectionPool.http.h2UpgradePolicy"}));
+  EXPECT_EQ(refused, (std::vector<std::string>{"spec.workloadSelector"}));
 }
 
 TEST(ReadSupported, RefusesAloneWhatTheDataPlaneDoesNotCarryOut) {

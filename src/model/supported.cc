@@ -31,19 +31,7 @@ class Unsupported {
 
 std::string item(std::string_view list, std::size_t index) { return std::string(list) + "[" + std::to_string(index) + "]"; }
 
-void check_blocks(const PolicyBlocks& blocks, const std::string& path, Unsupported& out) {
-  if (blocks.connection_pool && blocks.connection_pool->http) {
-    const ConnectionPoolHttp& http = *blocks.connection_pool->http;
-    if (http.h2_upgrade_policy == ConnectionPoolHttp::H2Upgrade::kUpgrade)
-      out.add(path + "connectionPool.http.h2UpgradePolicy", "UPGRADE is not carried out yet", "write DEFAULT or DO_NOT_UPGRADE");
-    if (http.use_client_protocol) out.field(path + "connectionPool.http.useClientProtocol");
-  }
-}
-
 void check_policy(const TrafficPolicy& policy, const std::string& path, Unsupported& out) {
-  check_blocks(policy, path, out);
-  for (std::size_t i = 0; i < policy.port_level_settings.size(); ++i)
-    check_blocks(policy.port_level_settings[i], path + item("portLevelSettings", i) + ".", out);
   if (policy.retry_budget && policy.retry_budget->budget_interval) out.field(path + "retryBudget.budgetInterval");
 }
 
@@ -62,11 +50,7 @@ void check(const Gateway& gateway, Unsupported& out) {
   }
 }
 
-void check(const ServiceEntry& entry, Unsupported& out) {
-  if (entry.resolution == ServiceEntry::Resolution::kDynamicDns)
-    out.add("spec.resolution", "DYNAMIC_DNS is not carried out yet", "write DNS and name the host");
-}
-
+void check(const ServiceEntry&, Unsupported&) {}
 void check(const VirtualService&, Unsupported&) {}
 void check(const WorkloadEntry&, Unsupported&) {}
 void check(const Service&, Unsupported&) {}

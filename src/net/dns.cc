@@ -143,6 +143,14 @@ void AresResolver::arm_timeout() {
   loop_.arm<&AresResolver::on_timeout>(timer_, std::max<Duration>(delay, std::chrono::milliseconds(1)), this);
 }
 
+bool is_local(std::string_view name) {
+  constexpr std::string_view kLocal = ".localhost";
+  if (name.ends_with('.')) name.remove_suffix(1);
+  if (name.size() <= kLocal.size()) return false;
+  name.remove_prefix(name.size() - kLocal.size());
+  return std::equal(name.begin(), name.end(), kLocal.begin(), [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + ('a' - 'A') : a) == b; });
+}
+
 std::unique_ptr<DnsQuery> AresResolver::resolve(const std::string& name, DnsFamily family,
                                                 std::function<void(Result<Resolved>)> done) {
   auto* question = new Question{&loop_, std::move(done)};  // deleted in on_answer, which c-ares calls exactly once
@@ -152,7 +160,7 @@ std::unique_ptr<DnsQuery> AresResolver::resolve(const std::string& name, DnsFami
   hints.ai_family = family == DnsFamily::kV4 ? AF_INET : family == DnsFamily::kV6 ? AF_INET6 : AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = ARES_AI_NOSORT;
-  ares_getaddrinfo(channel_, name.c_str(), nullptr, &hints, &AresResolver::on_answer, question);
+  ares_getaddrinfo(channel_, is_local(name) ? "localhost" : name.c_str(), nullptr, &hints, &AresResolver::on_answer, question);
   arm_timeout();
   return query;
 }

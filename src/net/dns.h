@@ -29,6 +29,7 @@ class DnsQuery {
 class Resolver {
  public:
   virtual ~Resolver() = default;
+  // "localhost" and what ends with ".localhost" are this machine, whatever name servers say (RFC 6761, section 6.3).
   // `done` is called exactly once, from the loop and never from inside resolve(); inside it the query may be destroyed.
   // Errors: kNotFound (no such name, or no address of that family), kTimeout, kSystem.
   [[nodiscard]] virtual std::unique_ptr<DnsQuery> resolve(const std::string& name, DnsFamily family,

@@ -144,5 +144,16 @@ TEST(Dns, AQueryThatIsDestroyedAndAResolverThatIsDestroyedCallNobody) {
   EXPECT_EQ(called, 0);
 }
 
+TEST(Dns, NamesBelowLocalhostAreThisMachine) {
+  Fixture f;
+  for (const char* name : {"localhost", "a.localhost", "a.b.LocalHost."}) {
+    const auto answer = f.ask(name, DnsFamily::kV4);
+    ASSERT_TRUE(answer.has_value()) << name << ": " << to_string(answer.error());
+    EXPECT_EQ(answer->addresses.at(0).host, "127.0.0.1") << name;
+  }
+  EXPECT_EQ(f.server.questions, 0);
+  EXPECT_FALSE(f.ask("notlocalhost", DnsFamily::kV4).has_value());
+}
+
 }  // namespace
 }  // namespace lateen::net

@@ -5,18 +5,21 @@
 
 namespace lateen::proxy {
 
-void DnsCache::find(const std::string& name, Done done) {
-  auto found = names_.find(name);
+void DnsCache::find(const std::string& name, net::DnsFamily family, Done done) {
+  Question question(name, family);
+  auto found = names_.find(question);
   if (found == names_.end()) {
     if (names_.size() >= kNamesMax && !make_room()) return done(fail(ErrorCode::kOverLimit, "too many names"));
-    found = names_.try_emplace(name).first;
+    found = names_.try_emplace(question).first;
   }
   Name& entry = found->second;
   if (entry.address && loop_.now() < entry.good_until) return done(*entry.address);
   if (entry.waiting.size() >= kWaitingMax) return done(fail(ErrorCode::kOverLimit, "too many wait for one name"));
   entry.waiting.push_back(std::move(done));
   if (entry.query != nullptr) return;
-  entry.query = resolver_.resolve(name, net::DnsFamily::kAll, [this, name](Result<net::Resolved> answer) { on_answer(name, std::move(answer)); });
+  entry.query = resolver_.resolve(name, family, [this, question = std::move(question)](Result<net::Resolved> answer) {
+    on_answer(question, std::move(answer));
+  });
 }
 
 // The one that is out of date for longest goes.
@@ -31,8 +34,8 @@ bool DnsCache::make_room() {
   return true;
 }
 
-void DnsCache::on_answer(const std::string& name, Result<net::Resolved> answer) {
-  const auto found = names_.find(name);
+void DnsCache::on_answer(const Question& question, Result<net::Resolved> answer) {
+  const auto found = names_.find(question);
   if (found == names_.end()) return;
   Name& entry = found->second;
   const std::unique_ptr<net::DnsQuery> answered = std::move(entry.query);   // to the end of this function, which it calls

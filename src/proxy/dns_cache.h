@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "net/dns.h"
@@ -29,9 +30,9 @@ class DnsCache {
   // Both must outlive this object.
   DnsCache(net::Loop& loop, net::Resolver& resolver) : loop_(loop), resolver_(resolver) {}
 
-  // The first address of `name`; its port is 0. `done` may be called from inside find(). Failures are not kept, but a
-  // name that can not be resolved for a while keeps its last address.
-  void find(const std::string& name, Done done);
+  // The first address of `name` in that family; its port is 0. `done` may be called from inside find(). Failures are not
+  // kept, but a name that can not be resolved for a while keeps its last address.
+  void find(const std::string& name, net::DnsFamily family, Done done);
 
  private:
   struct Name {
@@ -41,12 +42,14 @@ class DnsCache {
     std::vector<Done> waiting;
   };
 
+  using Question = std::pair<std::string, net::DnsFamily>;
+
   bool make_room();
-  void on_answer(const std::string& name, Result<net::Resolved> answer);
+  void on_answer(const Question& question, Result<net::Resolved> answer);
 
   net::Loop& loop_;
   net::Resolver& resolver_;
-  std::map<std::string, Name> names_;
+  std::map<Question, Name> names_;
 };
 
 }  // namespace lateen::proxy

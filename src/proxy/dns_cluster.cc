@@ -6,7 +6,6 @@
 #include "proxy/cluster.h"
 
 namespace lateen::proxy {
-namespace {
 
 net::DnsFamily family_of(runtime::Cluster::Dns::Family family) {
   using Family = runtime::Cluster::Dns::Family;
@@ -19,6 +18,8 @@ net::DnsFamily family_of(runtime::Cluster::Dns::Family family) {
   }
   return net::DnsFamily::kAll;
 }
+
+namespace {
 
 // Auto means IPv6 where there is any, V4_PREFERRED the other way round (envoy.config.cluster.v3.Cluster.DnsLookupFamily).
 void keep_preferred(std::vector<net::Address>& addresses, runtime::Cluster::Dns::Family family) {

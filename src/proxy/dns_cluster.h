@@ -16,6 +16,9 @@
 
 namespace lateen::proxy {
 
+// What is asked for; of the answers to kAll, DnsCluster keeps those that are preferred.
+net::DnsFamily family_of(runtime::Cluster::Dns::Family family);
+
 class DnsCluster {
  public:
   using OnChange = std::function<void(std::shared_ptr<const runtime::EndpointSet>)>;

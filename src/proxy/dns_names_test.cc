@@ -168,7 +168,7 @@ struct CacheScene {
   // The address, or the error's message.
   std::string find(const std::string& name) {
     std::string out;
-    cache.find(name, [&](Result<net::Address> found) { out = found ? found->host : found.error().message; });
+    cache.find(name, net::DnsFamily::kAll, [&](Result<net::Address> found) { out = found ? found->host : found.error().message; });
     loop.run_for(5ms);
     return out;
   }
@@ -201,7 +201,7 @@ TEST(DnsCache, QuestionsAtTheSameTimeAreOne) {
   CacheScene s;
   s.names.addresses = {{"x", {"10.0.0.1"}}};
   int answers = 0;
-  for (int i = 0; i < 10; ++i) s.cache.find("x", [&](Result<net::Address> found) { answers += found.has_value(); });
+  for (int i = 0; i < 10; ++i) s.cache.find("x", net::DnsFamily::kAll, [&](Result<net::Address> found) { answers += found.has_value(); });
   s.loop.run_for(5ms);
   EXPECT_EQ(answers, 10);
   EXPECT_EQ(s.names.questions, 1);
@@ -212,13 +212,13 @@ TEST(DnsCache, IsBounded) {
   for (std::size_t i = 0; i < DnsCache::kNamesMax + 10; ++i) s.names.addresses["n" + std::to_string(i)] = {"10.0.0.1"};
   std::size_t refused = 0;
   for (std::size_t i = 0; i < DnsCache::kNamesMax + 10; ++i) {
-    s.cache.find("n" + std::to_string(i), [&](Result<net::Address> found) { refused += !found.has_value(); });
+    s.cache.find("n" + std::to_string(i), net::DnsFamily::kAll, [&](Result<net::Address> found) { refused += !found.has_value(); });
   }
   s.loop.run_for(5ms);
   EXPECT_EQ(refused, 10U) << "all places were waited for";
   EXPECT_EQ(s.find("n" + std::to_string(DnsCache::kNamesMax)), "10.0.0.1") << "now one that is not can go";
   refused = 0;
-  for (std::size_t i = 0; i < DnsCache::kWaitingMax + 3; ++i) s.cache.find("other" , [&](Result<net::Address>) { ++refused; });
+  for (std::size_t i = 0; i < DnsCache::kWaitingMax + 3; ++i) s.cache.find("other", net::DnsFamily::kAll, [&](Result<net::Address>) { ++refused; });
   EXPECT_EQ(refused, 3U) << "too many wait for one name";
 }
 

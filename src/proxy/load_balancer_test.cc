@@ -382,7 +382,7 @@ TEST(ZoneRouting, IsOffWhereItHasNoGround) {
 
 TEST(ZoneRouting, FailsInPanicWhereAskedTo) {
   Balance b({{.health = Health::kUnhealthy}, {}});
-  b.policy.zone_aware = runtime::Cluster::ZoneAware{.routing_percent = 100, .cluster_size_min = 6, .fail_traffic_on_panic = true};
+  b.policy.zone_aware.emplace().fail_traffic_on_panic = true;
   EXPECT_EQ(b.picks(Balancer::kRandom, 10, 60), (Picks{0, 0}));
   b.policy.zone_aware->fail_traffic_on_panic = false;
   EXPECT_NE(b.picks(Balancer::kRandom, 100, 60)[0], 0);

@@ -187,13 +187,13 @@ class WorkerProxy final : public Proxy, private ControlQuestions {
     });
   }
 
-  void find_address(unsigned worker, std::string name, std::function<void(Result<net::Address>)> done) override {
-    post_to_control([this, worker, name = std::move(name), done = std::move(done)] {
+  void find_address(unsigned worker, std::string name, net::DnsFamily family, std::function<void(Result<net::Address>)> done) override {
+    post_to_control([this, worker, name = std::move(name), family, done = std::move(done)] {
       auto answer = [this, worker, done](Result<net::Address> address) {
         runners_[worker]->loop().mailbox().post([done, address = std::move(address)] { done(address); });
       };
       if (names_ == nullptr) return answer(fail(ErrorCode::kNotFound, "names are not resolved here"));
-      names_->find(name, std::move(answer));
+      names_->find(name, family, std::move(answer));
     });
   }
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "net/dns.h"
 #include "net/loop.h"
 #include "proxy/grpc_web.h"
 #include "proxy/metrics.h"
@@ -176,8 +177,8 @@ class RequestHome {
   virtual std::string_view date() = 0;        // of now, as in the Date field
   // Whether a connection to `address` would come back to this process.
   virtual bool listens_at(const net::Address& address) const = 0;
-  // An address of a name outside the mesh; its port is 0. `done` is called later.
-  virtual void find_address(const std::string& name, std::function<void(Result<net::Address>)> done) = 0;
+  // An address of a name outside the mesh, in that family; its port is 0. `done` is called later.
+  virtual void find_address(const std::string& name, net::DnsFamily family, std::function<void(Result<net::Address>)> done) = 0;
   virtual void on_request_end(const RequestRecord& record, const RequestOrigin& origin) = 0;
   virtual void give_back(Request& request) = 0;
   virtual Shadows& shadows() = 0;

@@ -491,5 +491,19 @@ TEST_F(RequestFeatures, ConnectNeedsTheConnectionsAndTheRoutesConsent) {
   }
 }
 
+TEST_F(RequestFeatures, AConnectThatEndsHereIsATunnelOfItsRoute) {
+  builder.http().connect_upgrades = true;
+  forward().connect_allowed = forward().ends_connect = true;
+  for (const char* method : {"CONNECT", "POST"}) {
+    for (const bool posts : {false, true}) {
+      machine.reset();
+      head.method = method;
+      forward().ends_post = posts;
+      start(false);
+      EXPECT_EQ(machine.ends_tunnel(), posts || std::string_view(method) == "CONNECT") << method;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lateen::proxy

@@ -63,6 +63,11 @@ bool RequestMachine::may_upgrade(const runtime::Forward& forward) const {
   return !head_->is_upgrade || (settings().websocket_upgrades && forward.upgrades_allowed);
 }
 
+bool RequestMachine::ends_tunnel() const {
+  if (forward_ == nullptr || head_->is_upgrade) return false;
+  return (forward_->ends_connect && head_->method == "CONNECT") || (forward_->ends_post && head_->method == "POST");
+}
+
 void RequestMachine::enter_forwarding(const runtime::Forward& forward, Time now, Random& random) {
   forward_ = &forward;
   route_timeout_ = timeout_of(forward);
@@ -105,7 +110,7 @@ void RequestMachine::begin_retries(const runtime::Forward& forward) {
     retry_.begin(retry);
   }
   // A tunnel's first bytes are the peers' own; and a per-try timeout beyond the route's has no effect (Envoy).
-  if (head_->is_upgrade || head_->method == "CONNECT") retry_.forbid();
+  if (head_->is_upgrade || head_->method == "CONNECT" || ends_tunnel()) retry_.forbid();
   if (retry != nullptr && retry->per_try_timeout && *retry->per_try_timeout > Duration::zero() &&
       (route_timeout_ == Duration::zero() || *retry->per_try_timeout < route_timeout_)) {
     try_timeout_ = retry->per_try_timeout;
@@ -114,7 +119,7 @@ void RequestMachine::begin_retries(const runtime::Forward& forward) {
 
 // Each mirror is drawn by itself. A tunnel has no end at which its shadow could be sent.
 void RequestMachine::choose_shadows(const runtime::Forward& forward, Random& random) {
-  if (head_->is_upgrade || head_->method == "CONNECT") return;
+  if (head_->is_upgrade || head_->method == "CONNECT" || ends_tunnel()) return;
   for (const runtime::Mirror& mirror : forward.mirrors) {
     const bool always = mirror.per_million >= runtime::Fraction::kMillion;
     if (always || random.below(runtime::Fraction::kMillion) < mirror.per_million) shadows_.push_back(&mirror);

@@ -135,6 +135,8 @@ class RequestMachine {
   std::optional<std::uint64_t> hash() const { return hash_; }
   // Which of the route's mirrors get a shadow, and their heads; valid from kShadow on.
   const std::vector<const runtime::Mirror*>& shadows() const { return shadows_; }
+  // Whether the request is a tunnel whose bytes go to the endpoint as plain TCP.
+  bool ends_tunnel() const;
   void write_shadow(const runtime::Mirror& mirror, OwnedHead& out) const;
   Duration route_timeout() const { return route_timeout_; }
   CorsVerdict cors() const { return cors_; }

@@ -167,7 +167,7 @@ void RequestMachine::accept_response(http::ResponseHead& head, bool ended, std::
   status_ = head.status;
   details_ = "via_upstream";
   if (grpc >= 0) grpc_status_ = grpc;
-  const bool connected = head_->method == "CONNECT" && head.status >= 200 && head.status <= 299;
+  const bool connected = (head_->method == "CONNECT" || ends_tunnel()) && head.status >= 200 && head.status <= 299;
   if ((head.status == kSwitchingProtocols && head_->is_upgrade) || connected) {
     // A tunnel lives as long as it moves: only the idle timeout stays.
     upgraded_ = true;

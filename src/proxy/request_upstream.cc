@@ -1,6 +1,7 @@
 // The upstream side of a Request: its tries, late ones among them, what comes back, and its shadows.
 #include "base/result.h"
 #include "http/path.h"
+#include "proxy/dns_cluster.h"
 #include "proxy/request.h"
 
 namespace lateen::proxy {
@@ -53,10 +54,11 @@ void Request::start_original_destination() {
   start_resolved(to->host, to->port, false);
 }
 
-// The host is the one that the request names (Envoy's dynamic forward proxy): the filter must be on the listener, too.
+// The host is the one that the request names (Envoy's dynamic forward proxy). The filter of that name is not needed for it
+// (observed with Envoy 1.40).
 void Request::start_dynamic_forward() {
   const std::optional<http::Authority> authority = http::parse_authority(server_->request().authority);
-  if (!origin_.settings->dynamic_forward_proxy_filter || !authority || authority->host.empty()) return start_on(nullptr);
+  if (!authority || authority->host.empty()) return start_on(nullptr);
   const std::uint16_t usual = machine_.policy()->transport.tls != nullptr ? 443 : 80;
   std::string_view name = authority->host;
   if (name.starts_with('[')) name = name.substr(1, name.size() - 2);
@@ -72,12 +74,13 @@ void Request::start_resolved(const std::string& name, std::uint16_t port, bool d
       if (!home_.listens_at(*found)) host = cluster_->original_destination(*found, dynamic ? name : std::string());
     }
     running_ = true;   // what comes of it is carried out below, not from inside the pool
-    if (!found && dynamic) machine_.on_try_failed(TryFailure::kNameNotResolved);
+    // Only the filter says what was wrong; the cluster by itself knows of no host (observed with Envoy 1.40).
+    if (!found && dynamic && origin_.settings->dynamic_forward_proxy_filter) machine_.on_try_failed(TryFailure::kNameNotResolved);
     else start_on(host);
     running_ = false;
     run();
   };
-  home_.find_address(name, std::move(on_found));
+  home_.find_address(name, dynamic ? family_of(machine_.policy()->dns.family) : net::DnsFamily::kAll, std::move(on_found));
 }
 
 void Request::start_on(WorkerHost* host) {
@@ -88,8 +91,9 @@ void Request::start_on(WorkerHost* host) {
   lane_->head_sent = lane_->end_sent = lane_->upstream_ended = false;
   lane_->credits_body = true;
   const http::RequestHead& head = server_->request();
-  lane_->upstream.start(HostPin(host), head.version,
-                        {.authority = head.authority, .source = origin_.remote, .destination = origin_.local});
+  const ConnectionWish wish{.authority = head.authority, .source = origin_.remote, .destination = origin_.local};
+  if (machine_.ends_tunnel()) return lane_->upstream.start_tcp(HostPin(host), wish);
+  lane_->upstream.start(HostPin(host), head.version, wish);
 }
 
 void Request::send_request() {

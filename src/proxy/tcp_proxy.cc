@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "base/hash.h"
+#include "proxy/dns_cluster.h"
 #include "proxy/header_mutation.h"
 #include "proxy/http_tunnel.h"
 #include "proxy/request_record.h"
@@ -102,19 +103,20 @@ class TcpProxyConnection final : public Connection {
   void connect() {
     ++attempts_;
     if (settings_.forwards_by_server_name != 0) {
-      return connect_by_name({.family = net::Address::Family::kNone, .host = arrival_.server_name, .port = settings_.forwards_by_server_name});
+      return connect_by_name({.family = net::Address::Family::kNone, .host = arrival_.server_name, .port = settings_.forwards_by_server_name},
+                             family_of(policy_->dns.family));
     }
     if (policy_->discovery != runtime::Cluster::Discovery::kOriginalDestination) return connect_to(cluster_->pick(pick_context()));
     const net::Address& to = arrival_.destination;
     // What was dialled may be ourselves: going on would never end.
     if (to.port == 0 || worker_.listens_at(to)) return connect_to(nullptr);
     if (to.family != net::Address::Family::kNone) return connect_to(cluster_->original_destination(to));
-    connect_by_name(to);
+    connect_by_name(to, net::DnsFamily::kAll);
   }
 
-  void connect_by_name(const net::Address& to) {
+  void connect_by_name(const net::Address& to, net::DnsFamily family) {
     if (to.host.empty()) return connect_to(nullptr);
-    worker_.find_address(to.host, [this, port = to.port, alive = std::weak_ptr<const int>(alive_)](Result<net::Address> found) {
+    worker_.find_address(to.host, family, [this, port = to.port, alive = std::weak_ptr<const int>(alive_)](Result<net::Address> found) {
       if (alive.expired() || finished_) return;
       if (!found) return connect_to(nullptr);
       found->port = port;

@@ -227,7 +227,7 @@ TlsContextResult TlsContexts::look_up(std::shared_ptr<const void> settings, cons
   const std::lock_guard guard(lock_);
   const std::uint64_t generation = files_.generation();
   if (known_.size() > kContextsMax) known_.clear();
-  Known& known = known_[settings.get()];
+  Known& known = known_[{settings.get(), default_alpn}];
   if (known.settings != nullptr && known.secrets == secrets && known.files_generation == generation) return known.context;
   TlsContextResult made = (this->*make)(settings.get(), default_alpn, secrets);
   known.settings = std::move(settings);

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -64,7 +65,7 @@ class TlsContexts {
 
   TlsFiles files_;
   std::mutex lock_;                                                          // guards what follows
-  std::map<const void*, Known> known_;                                       // by settings
+  std::map<std::pair<const void*, std::vector<std::string>>, Known> known_;   // by settings and default_alpn
   std::map<std::string, std::weak_ptr<const stream::TlsContext>> by_text_;   // by everything that they are made of
 };
 

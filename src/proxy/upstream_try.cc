@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "proxy/tcp_stream.h"
 
 namespace lateen::proxy {
 
@@ -28,6 +29,13 @@ void UpstreamTry::start(HostPin host, http::Version downstream, const Connection
   std::unique_ptr<stream::PendingStream> place = pool.start(*this, *this);
   // Null where we have been called already; this try may then even be over, and another one waiting.
   if (place != nullptr) place_ = std::move(place);
+}
+
+void UpstreamTry::start_tcp(HostPin host, const ConnectionWish& wish) {
+  LATEEN_CHECK(stream_ == nullptr && !waiting_);
+  host_ = std::move(host);
+  if (!host_->acquire_connection()) return events_.on_upstream_reset(ResetReason::kOverflow, false, "");
+  place_ = dial_tcp_stream(host_->cluster().loop(), *host_.get(), wish, *this, *this);
 }
 
 void UpstreamTry::stop_waiting() {

@@ -40,6 +40,8 @@ class UpstreamTry final : private stream::ClientStreamHandler, private stream::S
 
   // Begins on `host`. The one before must have been ended. `downstream`: of the request.
   void start(HostPin host, http::Version downstream = http::Version::kHttp11, const ConnectionWish& wish = {});
+  // The same with a TCP connection of its own instead of an exchange of HTTP (tcp_stream.h).
+  void start_tcp(HostPin host, const ConnectionWish& wish);
   // Lets go of everything but the host; an unfinished exchange is cut. No event comes after it.
   void end();
   // Lets go of the host too.

@@ -30,8 +30,8 @@ class ControlQuestions {
   virtual ~ControlQuestions() = default;
   // Which view an identity is.
   virtual void find_view(unsigned worker, std::string identity, std::function<void(Result<ViewId>)> done) = 0;
-  // An address of a name that the mesh does not know; its port is 0.
-  virtual void find_address(unsigned worker, std::string name, std::function<void(Result<net::Address>)> done) = 0;
+  // An address of a name that the mesh does not know, in that family; its port is 0.
+  virtual void find_address(unsigned worker, std::string name, net::DnsFamily family, std::function<void(Result<net::Address>)> done) = 0;
 };
 
 // What the workers of a process share. Outlives them.
@@ -81,8 +81,8 @@ class Worker final : public RequestHome {
   Random& random() override { return random_; }
   std::string_view date() override;
   bool listens_at(const net::Address& address) const override;
-  void find_address(const std::string& name, std::function<void(Result<net::Address>)> done) override {
-    shared_.control->find_address(index_, name, std::move(done));
+  void find_address(const std::string& name, net::DnsFamily family, std::function<void(Result<net::Address>)> done) override {
+    shared_.control->find_address(index_, name, family, std::move(done));
   }
   void on_request_end(const RequestRecord& record, const RequestOrigin& origin) override;
   void give_back(Request& request) override;

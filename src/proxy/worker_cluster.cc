@@ -5,6 +5,19 @@
 #include "base/result.h"
 
 namespace lateen::proxy {
+namespace {
+
+// What a server is offered where the settings of TLS say nothing (observed with Envoy 1.40).
+std::vector<std::string> alpn_of(stream::PoolProtocol protocol) {
+  switch (protocol) {
+    case stream::PoolProtocol::kHttp1: return {"http/1.1"};
+    case stream::PoolProtocol::kHttp2: return {"h2"};
+    case stream::PoolProtocol::kAlpn: break;
+  }
+  return {"h2", "http/1.1"};
+}
+
+}  // namespace
 
 WorkerHost::WorkerHost(WorkerCluster& cluster, const Member& member)
     : cluster_(cluster),
@@ -18,16 +31,21 @@ const runtime::Transport& WorkerHost::transport() const {
   return transport_of(*cluster_.policy_, cluster_.set_ == nullptr ? nullptr : cluster_.set_->endpoints.get(), *endpoint_);
 }
 
-std::shared_ptr<const stream::Connector> WorkerHost::connector(const ConnectionWish& wish) const {
-  const bool alpn = cluster_.policy_ != nullptr && cluster_.policy_->alpn_decides;
-  return make_connector(transport(), wish, endpoint_->hostname.empty() ? endpoint_->host : endpoint_->hostname,
-                        alpn ? std::vector<std::string>{"h2", "http/1.1"} : std::vector<std::string>(), cluster_.transport_);
+std::shared_ptr<const stream::Connector> WorkerHost::connector(const ConnectionWish& wish, std::vector<std::string> alpn) const {
+  return make_connector(transport(), wish, endpoint_->hostname.empty() ? endpoint_->host : endpoint_->hostname, std::move(alpn),
+                        cluster_.transport_);
+}
+
+stream::PoolOptions WorkerHost::tcp_options(const ConnectionWish& wish) const {
+  stream::PoolOptions options = cluster_.pool_options();
+  options.connector = connector(wish);
+  return options;
 }
 
 stream::PoolOptions WorkerHost::options(stream::PoolProtocol protocol, const ConnectionWish& wish) const {
   stream::PoolOptions options = cluster_.pool_options();
   options.protocol = protocol;
-  options.connector = connector(wish);
+  options.connector = connector(wish, alpn_of(protocol));
   return options;
 }
 
@@ -137,8 +155,9 @@ bool WorkerHost::unused() const {
   return references_ == 0 && permits_.empty() && !connected;
 }
 
-WorkerCluster::WorkerCluster(net::Loop& loop, Cluster& shared, unsigned worker, Random& random, const TransportSource& transport)
-    : loop_(loop), shared_(shared), worker_(worker), random_(random), slot_(shared.slot(worker)), transport_(transport) {}
+WorkerCluster::WorkerCluster(net::Loop& loop, Cluster& shared, unsigned worker, Random& random, const TransportSource& transport,
+                             ClusterDirectory* clusters)
+    : loop_(loop), shared_(shared), worker_(worker), random_(random), slot_(shared.slot(worker)), transport_(transport), clusters_(clusters) {}
 
 WorkerCluster::~WorkerCluster() {
   for (WorkerHost* host : hosts_) delete host;
@@ -183,7 +202,7 @@ stream::PoolProtocol WorkerCluster::pool_protocol(http::Version downstream) cons
 void WorkerCluster::refresh() {
   static const runtime::Cluster kNoPolicy;
   const std::uint64_t epoch = shared_.epoch();
-  if (epoch == epoch_) return;
+  if (epoch == epoch_ && (local_ == nullptr || local_->epoch() == local_epoch_)) return;
   epoch_ = epoch;
   Cluster::Current current = shared_.current();
   const bool new_policy = current.policy != policy_;
@@ -195,9 +214,19 @@ void WorkerCluster::refresh() {
   if (new_policy || new_transports) {
     for (WorkerHost* host : hosts_) host->take_options();
   }
-  balancer_.rebuild(*set_, policy_ == nullptr ? kNoPolicy : *policy_, std::move(current.tables), {}, random_, loop_.now());
+  balancer_.rebuild(*set_, policy_ == nullptr ? kNoPolicy : *policy_, std::move(current.tables), take_local(), random_, loop_.now());
   // Last: requests that wait for a host that leaves pick again from inside leave().
   for (const auto& [key, host] : left) host->leave();
+}
+
+OwnPlace WorkerCluster::take_local() {
+  const bool wanted = policy_ != nullptr && policy_->zone_aware && !policy_->zone_aware->local_cluster.empty() && clusters_ != nullptr;
+  local_ = wanted ? clusters_->find(policy_->zone_aware->local_cluster) : nullptr;
+  if (local_ == nullptr) return {};
+  local_epoch_ = local_->epoch();
+  local_hosts_ = local_->hosts();
+  const runtime::Cluster::ZoneAware& zones = *policy_->zone_aware;
+  return {.locality = {zones.region, zones.zone, zones.sub_zone}, .local_cluster = local_hosts_.get()};
 }
 
 // Hosts that are in the set no longer come into `left`.

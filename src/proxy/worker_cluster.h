@@ -39,7 +39,10 @@ class WorkerHost final : private stream::ConnectionAdmission {
   // `wish`: for transports that differ from one request to the other.
   stream::ClientPool& pool(http::Version downstream, const ConnectionWish& wish = {});
   // What connections beside the pool are to be made with; null: plain TCP.
-  std::shared_ptr<const stream::Connector> connector(const ConnectionWish& wish) const;
+  // `alpn`: what a server is offered where the transport's settings say nothing.
+  std::shared_ptr<const stream::Connector> connector(const ConnectionWish& wish, std::vector<std::string> alpn = {}) const;
+  // How connections beside the pool are made, as the pool would.
+  stream::PoolOptions tcp_options(const ConnectionWish& wish) const;
   // For connections beside the pool (TCP proxying): the same limits and counters; false: the limit is reached.
   bool acquire_connection() { return try_acquire_connection(false); }
   void count_connected() { on_connected(); }
@@ -118,13 +121,22 @@ struct PickContext {
   std::uint32_t priorities_tried_update = 0;   // RetryPolicy::previous_priorities_update; 0: all priorities
 };
 
+// The clusters of the view, as the control thread keeps them.
+class ClusterDirectory {
+ public:
+  virtual ~ClusterDirectory() = default;
+  // Null: there is none of that name.
+  virtual const Cluster* find(std::string_view name) = 0;
+};
+
 class WorkerCluster {
  public:
   // Hosts that were reached by their original destination and are kept for their idle connections.
   static constexpr std::size_t kOriginalDestinationHostsMax = 1024;
 
-  // All must outlive this object, and what `transport` points at.
-  WorkerCluster(net::Loop& loop, Cluster& shared, unsigned worker, Random& random, const TransportSource& transport = {});
+  // All must outlive this object, and what `transport` points at. `clusters`: for zone-aware routing; null: there is none.
+  WorkerCluster(net::Loop& loop, Cluster& shared, unsigned worker, Random& random, const TransportSource& transport = {},
+                ClusterDirectory* clusters = nullptr);
   ~WorkerCluster();
   WorkerCluster(const WorkerCluster&) = delete;
   WorkerCluster& operator=(const WorkerCluster&) = delete;
@@ -160,6 +172,7 @@ class WorkerCluster {
   stream::PoolOptions pool_options() const;              // without the protocol
   stream::PoolProtocol pool_protocol(http::Version downstream) const;
   std::span<const std::uint32_t> tried_priorities(const PickContext& context);
+  OwnPlace take_local();                                 // of the policy's zone_aware
   void take_hosts(std::shared_ptr<const HostSet> set, std::map<const Host*, WorkerHost*>& left);
   void trim_original_destinations();
   void sweep_soon() { loop_.arm<&WorkerCluster::sweep>(sweep_, Duration::zero(), this); }
@@ -171,7 +184,10 @@ class WorkerCluster {
   Random& random_;
   ClusterSlot& slot_;
   const TransportSource transport_;
-  std::uint64_t epoch_ = 0;
+  ClusterDirectory* const clusters_;
+  const Cluster* local_ = nullptr;                       // of the clients like this one, where routing goes by zones
+  std::shared_ptr<const HostSet> local_hosts_;
+  std::uint64_t epoch_ = 0, local_epoch_ = 0;
   std::shared_ptr<const HostSet> set_;
   std::shared_ptr<const runtime::Cluster> policy_;
   std::vector<WorkerHost*> hosts_;                       // as set_->members

@@ -17,7 +17,7 @@ namespace lateen::proxy {
 // The clusters of a view by ClusterId, as the control thread has made them so far; they live as long as the proxy.
 using ClusterTable = std::vector<Cluster*>;
 
-class WorkerView final : public SecretSource {
+class WorkerView final : public SecretSource, public ClusterDirectory {
  public:
   WorkerView(ViewId id, net::Loop& loop, unsigned worker, Random& random, TlsContexts& tls)
       : id_(id), loop_(loop), worker_(worker), random_(random), tls_(tls) {}
@@ -55,7 +55,7 @@ class WorkerView final : public SecretSource {
   WorkerCluster* cluster(runtime::ClusterId id) {
     if (table_ == nullptr || id >= table_->size()) return nullptr;
     if (id >= clusters_.size()) clusters_.resize(table_->size());
-    if (clusters_[id] == nullptr) clusters_[id] = std::make_unique<WorkerCluster>(loop_, *(*table_)[id], worker_, random_, TransportSource{&tls_, this});
+    if (clusters_[id] == nullptr) clusters_[id] = std::make_unique<WorkerCluster>(loop_, *(*table_)[id], worker_, random_, TransportSource{&tls_, this}, this);
     return clusters_[id].get();
   }
   // Null: there is none. The pointer is good until the next adoption.
@@ -81,6 +81,11 @@ class WorkerView final : public SecretSource {
   }
 
  private:
+  const Cluster* find(std::string_view name) override {
+    const std::optional<runtime::ClusterId> id = find_cluster(name);
+    return id && table_ != nullptr && *id < table_->size() ? (*table_)[*id] : nullptr;
+  }
+
   const ViewId id_;
   net::Loop& loop_;
   const unsigned worker_;

@@ -129,6 +129,8 @@ struct Cluster {
     double routing_percent = 100;
     std::uint64_t cluster_size_min = 6;
     bool fail_traffic_on_panic = false;
+    // Where the client is, and the cluster of the clients like it (Envoy has both in its bootstrap); "": not known.
+    std::string region, zone, sub_zone, local_cluster;
   };
   std::optional<ZoneAware> zone_aware;          // zone_aware_lb_config
   struct SlowStart {

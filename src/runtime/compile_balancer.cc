@@ -297,12 +297,28 @@ void read_policies(const cluster::LoadBalancingPolicy& proto, int depth, Cluster
   fields.unsupported("none of the policies is supported");
 }
 
+// filter_metadata.lateen.zones: {locality: "region/zone/subzone", local_cluster: NAME}.
+void read_zones(const google::protobuf::Struct& proto, Cluster::ZoneAware& out) {
+  const auto text = [&](const char* name) {
+    const auto found = proto.fields().find(name);
+    return found == proto.fields().end() ? std::string() : found->second.string_value();
+  };
+  std::string rest = text("locality");
+  for (std::string* part : {&out.region, &out.zone, &out.sub_zone}) {
+    const std::size_t slash = rest.find('/');
+    *part = rest.substr(0, slash);
+    rest = slash == std::string::npos ? std::string() : rest.substr(slash + 1);
+  }
+  out.local_cluster = text("local_cluster");
+}
+
 // Lateen's, beyond Envoy: filter_metadata.lateen.load_balancer and ring_points_per_host.
 void read_metadata(const envoy::config::core::v3::Metadata& metadata, Cluster& out, Fields& fields) {
   const auto lateen = metadata.filter_metadata().find("lateen");
   if (lateen == metadata.filter_metadata().end()) return;
   const auto& own = lateen->second.fields();
   const Fields::At at(fields, "metadata.filter_metadata.lateen");
+  if (const auto it = own.find("zones"); it != own.end() && out.zone_aware) read_zones(it->second.struct_value(), *out.zone_aware);
   if (const auto it = own.find("load_balancer"); it != own.end()) {
     if (it->second.string_value() == "PEAK_EWMA") out.balancer = Balancer::kPeakEwma;
     else fields.unsupported("load_balancer: only PEAK_EWMA is known");

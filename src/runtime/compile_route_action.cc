@@ -190,6 +190,15 @@ std::uint16_t cluster_not_found_status(const route::RouteAction& proto, Fields& 
   }
 }
 
+void read_connect_config(const route::RouteAction::UpgradeConfig::ConnectConfig& proto, bool enabled, Forward& out, Fields& fields) {
+  const Fields::At at(fields, "connect_config");
+  fields.only(proto, {proto.kProxyProtocolConfigFieldNumber, proto.kAllowPostFieldNumber});
+  if (proto.has_proxy_protocol_config())
+    fields.unsupported("proxy_protocol_config is not supported; the cluster's transport_socket can send the header");
+  out.ends_connect = enabled;
+  out.ends_post = enabled && proto.allow_post();
+}
+
 void compile_upgrades(const route::RouteAction& proto, Forward& out, Fields& fields) {
   for (int i = 0; i < proto.upgrade_configs_size(); ++i) {
     const Fields::At at(fields, "upgrade_configs", i);
@@ -201,7 +210,7 @@ void compile_upgrades(const route::RouteAction& proto, Forward& out, Fields& fie
       if (config.has_connect_config()) fields.refuse("connect_config belongs to CONNECT");
     } else if (lower_case(config.upgrade_type()) == "connect") {
       out.connect_allowed = enabled;
-      if (enabled && config.has_connect_config()) fields.unsupported("connect_config: a CONNECT that ends here is not supported");
+      if (config.has_connect_config()) read_connect_config(config.connect_config(), enabled, out, fields);
     } else if (enabled) {
       fields.unsupported("only websocket and CONNECT are supported");
     }

@@ -15,6 +15,7 @@
 #include <envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.pb.h>
 #include <envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config.pb.h>
 #include <envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.pb.h>
+#include <envoy/extensions/transport_sockets/tls/v3/secret.pb.h>
 #include <envoy/extensions/transport_sockets/tls/v3/tls.pb.h>
 #include <envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h>
 #include <gtest/gtest.h>
@@ -524,6 +525,62 @@ TEST(Metadata, DelayCountsAgainstTheTimeout) {
   add_routes(R"([{"name": "80", "virtual_hosts": [{"name": "a", "domains": ["*"], "routes": [{"match": {"prefix": "/"},
     "metadata": {"filter_metadata": {"lateen": {"delay_counts": true}}}, "route": {"cluster": "c"}}]}]}])", resources);
   EXPECT_TRUE(compile(resources, nullptr, names).snapshot->route_tables.at("80")->virtual_hosts[0]->routes[0].delay_counts_against_timeout);
+}
+
+TEST(Metadata, SaysWhereTheClientIs) {
+  xds::Resources resources;
+  ClusterNames names;
+  add_clusters(R"([{"name": "c", "connect_timeout": "1s", "type": "STATIC", "common_lb_config": {"zone_aware_lb_config": {}},
+    "metadata": {"filter_metadata": {"lateen": {"zones": {"locality": "r/z", "local_cluster": "own"}}}}}])", resources);
+  const Compiled compiled = compile(resources, nullptr, names);
+  ASSERT_TRUE(compiled.refused.empty()) << to_string(compiled.refused[0]);
+  const Cluster::ZoneAware& zones = *compiled.snapshot->clusters.at(*names.find("c"))->zone_aware;
+  EXPECT_EQ(zones.region + "," + zones.zone + "," + zones.sub_zone + "," + zones.local_cluster, "r,z,,own");
+}
+
+// A Secret that goes, or comes back without a key, must not break what it serves (Envoy keeps it, too).
+TEST(Secrets, AreKeptWhileTheyAreAskedFor) {
+  xds::Resources resources;
+  ClusterNames names;
+  add_clusters(R"([{"name": "c", "connect_timeout": "1s", "type": "STATIC", "transport_socket": {"name": "tls", "typed_config": {
+    "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+    "common_tls_context": {"tls_certificate_sds_secret_configs": [{"name": "kubernetes://a", "sds_config": {"ads": {}}}]}}}}])", resources);
+  const auto secret = [&](const std::string& name) {
+    resources.secrets[name] = xds::make_resource(name, from_json<envoy::extensions::transport_sockets::tls::v3::Secret>(
+        R"({"name": ")" + name + R"(", "tls_certificate": {"certificate_chain": {"inline_string": "c"}, "private_key": {"inline_string": "k"}}})"));
+  };
+  secret("kubernetes://a");
+  secret("kubernetes://unasked");
+  const Compiled first = compile(resources, nullptr, names);
+  ASSERT_EQ(first.snapshot->secrets.size(), 2U);
+  resources.secrets.clear();
+  const Compiled second = compile(resources, first.snapshot.get(), names);
+  ASSERT_EQ(second.snapshot->secrets.size(), 1U);
+  EXPECT_EQ(second.snapshot->secrets.at("kubernetes://a"), first.snapshot->secrets.at("kubernetes://a"));
+  resources.clusters.clear();
+  EXPECT_TRUE(compile(resources, second.snapshot.get(), names).snapshot->secrets.empty());
+}
+
+TEST(Connect, EndsAtTheProxyWhereTheRouteSaysSo) {
+  xds::Resources resources;
+  ClusterNames names;
+  const auto route = [&](const std::string& config) {
+    resources.routes.clear();
+    add_routes(R"([{"name": "80", "virtual_hosts": [{"name": "a", "domains": ["*"], "routes": [{"match": {"connect_matcher": {}}, "route": {"cluster": "c",
+      "upgrade_configs": [{"upgrade_type": "CONNECT")" + config + "}]}}]}]}]", resources);
+    const Compiled compiled = compile(resources, nullptr, names);
+    EXPECT_TRUE(compiled.refused.empty());
+    return compiled.snapshot->route_tables.at("80")->virtual_hosts[0]->routes[0];
+  };
+  const auto ends = [](const Route& made) {
+    const auto& forward = std::get<Forward>(made.action);
+    return std::pair(forward.ends_connect, forward.ends_post);
+  };
+  EXPECT_EQ(ends(route("")), std::pair(false, false));
+  EXPECT_EQ(ends(route(R"(, "connect_config": {})")), std::pair(true, false));
+  EXPECT_EQ(ends(route(R"(, "connect_config": {"allow_post": true})")), std::pair(true, true));
+  EXPECT_EQ(ends(route(R"(, "enabled": false, "connect_config": {"allow_post": true})")), std::pair(false, false));
+  EXPECT_NE(std::get<Unsupported>(route(R"(, "connect_config": {"proxy_protocol_config": {}})").action).what.find("proxy_protocol_config"), std::string::npos);
 }
 
 }  // namespace

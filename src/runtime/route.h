@@ -133,6 +133,8 @@ struct Forward {
   std::optional<Duration> stream_duration_max; // max_stream_duration; zero: none
   bool upgrades_allowed = true;
   bool connect_allowed = false;                // upgrade_configs CONNECT
+  // connect_config: the tunnel ends here, its bytes go to the endpoint as plain TCP; so do those of a POST (allow_post).
+  bool ends_connect = false, ends_post = false;
   std::uint16_t cluster_not_found_status = 503;
   // The longest timeout that a gRPC request may ask for with grpc-timeout; zero: any. Absent: the header is ignored.
   std::optional<Duration> grpc_timeout_max;

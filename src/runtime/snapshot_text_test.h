@@ -141,7 +141,7 @@ inline void put(Out& o, const Rewrite& v) {
 inline void put(Out& o, const WeightedCluster& v) { fields(o, v.name, v.weight, v.request_headers, v.response_headers, v.host_rewrite); }
 inline void put(Out& o, const Forward& v) {
   fields(o, v.clusters, v.weight_total, v.timeout, v.idle_timeout, v.retry, v.rewrite, v.cluster_header, v.hash, v.mirrors, v.hedge,
-         v.stream_duration_max, v.upgrades_allowed, v.connect_allowed, v.cluster_not_found_status, v.grpc_timeout_max,
+         v.stream_duration_max, v.upgrades_allowed, v.connect_allowed, v.ends_connect, v.ends_post, v.cluster_not_found_status, v.grpc_timeout_max,
          v.grpc_stream_duration_max);
 }
 inline void put(Out& o, const DirectResponse& v) { fields(o, v.status, v.body); }

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "translate/destination_rules.h"
+#include "translate/dynamic_dns.h"
 #include "translate/endpoints.h"
 #include "translate/gateway_servers.h"
 #include "translate/names.h"
@@ -60,6 +61,7 @@ struct Maker {
   Notes notes;
   const ClientPlace& place;
   xds::Resources& out;
+  std::string own_cluster;   // of workloads like the client, for zone-aware routing; "": not known, or not asked for
 };
 
 // Where the first TCP connection wins, Envoy must know all addresses of a name.
@@ -99,6 +101,11 @@ void fill_rule_metadata(Type& out, const Maker& maker, const Wanted& wanted) {
     auto& istio = (*out.mutable_metadata()->mutable_filter_metadata())["istio"];
     (*istio.mutable_fields())["subset"].set_string_value(wanted.subset->subset->name);
   }
+  if (!maker.own_cluster.empty() && out.common_lb_config().has_zone_aware_lb_config()) {
+    auto& zones = *(*(*out.mutable_metadata()->mutable_filter_metadata())["lateen"].mutable_fields())["zones"].mutable_struct_value();
+    (*zones.mutable_fields())["locality"].set_string_value(maker.place.locality);
+    (*zones.mutable_fields())["local_cluster"].set_string_value(maker.own_cluster);
+  }
   const auto balancer = wanted.rule->first->meta.annotations.find(std::string(model::kLoadBalancerAnnotation));
   if (balancer == wanted.rule->first->meta.annotations.end()) return;
   if (maker.scope.options.compat == Compat::kLateen) {
@@ -136,7 +143,7 @@ void fill_dns(Type& out, const Maker& maker, const Wanted& wanted, const Effecti
   xds::pack(resolver, *out.mutable_typed_dns_resolver_config()->mutable_typed_config());
   // istiod compares the labels of names for whole services alone.
   const ClientPlace unlabelled{maker.place.locality, {}};
-  const Maker of_subset{maker.scope, maker.notes, unlabelled, maker.out};
+  const Maker of_subset{maker.scope, maker.notes, unlabelled, maker.out, {}};
   fill_load_assignment(*out.mutable_load_assignment(), out.name(),
                        query_of(wanted.subset == nullptr ? maker : of_subset, wanted, policy), maker.scope.options);
 }
@@ -151,8 +158,7 @@ bool is_passthrough(const model::TrafficPolicy* policy) {
 void fill_dynamic(Type& out, const Service& service, const std::optional<model::ClientTls>& tls) {
   using Mode = model::ClientTls::Mode;
   dfp_v3::ClusterConfig config;
-  config.mutable_dns_cache_config()->set_name(service.host + "_dfp_dns_cache");
-  config.mutable_dns_cache_config()->set_dns_lookup_family(Type::V4_ONLY);
+  fill_dns_cache(*config.mutable_dns_cache_config(), service);
   // Envoy wants to be told that a fixed name for all servers, or no check of it, is meant.
   if (tls && tls->mode != Mode::kDisable)
     config.set_allow_insecure_cluster_options(tls->insecure_skip_verify.value_or(false) || !tls->sni.empty());
@@ -278,6 +284,39 @@ std::optional<Type::DiscoveryType> add(const Maker& maker, const Wanted& wanted,
   return cluster->type();
 }
 
+bool any_zone_aware(const model::Mesh& mesh) {
+  const auto asks = [](const model::PolicyBlocks& blocks) { return blocks.load_balancer && blocks.load_balancer->zone_aware_lb_setting; };
+  const auto policy_asks = [&](const std::optional<model::TrafficPolicy>& policy) {
+    return policy && (asks(*policy) || std::any_of(policy->port_level_settings.begin(), policy->port_level_settings.end(), asks));
+  };
+  const auto rules = mesh.all<model::DestinationRule>(model::Kind::kDestinationRule);
+  return std::any_of(rules.begin(), rules.end(), [&](const auto& entry) {
+    const model::DestinationRule& rule = *entry.second;
+    return policy_asks(rule.traffic_policy) ||
+           std::any_of(rule.subsets.begin(), rule.subsets.end(), [&](const auto& subset) { return policy_asks(subset.traffic_policy); });
+  });
+}
+
+// The view's own address, or where it has none, a workload with its labels (but for those that tell the place).
+bool is_like(const Scope& scope, const Labels& labels, const Endpoint& endpoint) {
+  const auto& own = scope.view.addresses;
+  if (!own.empty()) return std::find(own.begin(), own.end(), endpoint.address) != own.end();
+  return !labels.empty() && selects(labels, *endpoint.labels);
+}
+
+// Envoy has the name of the cluster that it belongs to in its bootstrap; here it is found: the first service with an
+// endpoint like the client.
+std::string own_cluster(const Scope& scope) {
+  Labels labels;
+  for (const auto& [key, value] : scope.view.labels)
+    if (!key.starts_with("topology.") && key != "istio-locality" && key != "version") labels[key] = value;
+  for (const auto& [host, service] : scope.services)
+    for (const Port& port : service->ports)
+      for (const Endpoint& endpoint : service->endpoints[service->port_index(port)])
+        if (is_like(scope, labels, endpoint)) return outbound_cluster(port.number, "", service->host);
+  return {};
+}
+
 void add_black_hole(const Maker& maker) {
   Type cluster;
   cluster.set_name("BlackHoleCluster");
@@ -285,12 +324,6 @@ void add_black_hole(const Maker& maker) {
   cluster.set_type(Type::STATIC);
   set_duration(*cluster.mutable_connect_timeout(), maker.scope.mesh.config.connect_timeout);
   maker.out.clusters.insert_or_assign(cluster.name(), xds::make_resource(cluster.name(), cluster));
-}
-
-// Requests for names to be resolved are HTTP, or TLS that says the name.
-bool can_be_dynamic(const Service& service, const Port& port) {
-  return is_wildcard(service.host) && (port.protocol == Protocol::kHttp || port.protocol == Protocol::kTls ||
-                                       port.protocol == Protocol::kGrpc || port.protocol == Protocol::kHttp2);
 }
 
 void add_service(const Maker& maker, const Service& service, bool by_sni) {
@@ -327,7 +360,8 @@ cluster_v3::Cluster passthrough_cluster(const Scope& scope, const char* name) {
 
 void add_clusters(const Scope& scope, Notes notes, xds::Resources& out) {
   const ClientPlace place = client_place(scope.mesh, scope.view, scope.options);
-  const Maker maker{scope, notes, place, out};
+  Maker maker{scope, notes, place, out, {}};
+  if (scope.options.compat == Compat::kLateen && !place.locality.empty() && any_zone_aware(scope.mesh)) maker.own_cluster = own_cluster(scope);
   const bool router = scope.view.kind == View::Kind::kRouter;
   const bool by_sni = router && has_auto_passthrough(scope);
   for (const auto& [host, service] : scope.services) {

@@ -60,6 +60,12 @@ void apply_tunnel(TcpFilterSettings& out, const Scope& scope, const Service* ser
   if (policy != nullptr) out.tunnel = policy->tunnel;
 }
 
+void apply_dynamic(TcpFilterSettings& out, const Scope& scope, const Service* service, std::uint32_t port) {
+  if (scope.dynamic == nullptr || service == nullptr || service->resolution != Resolution::kDynamicDns) return;
+  out.dynamic = service;
+  out.dynamic_port = port;
+}
+
 TcpFilterSettings settings_of(const Scope& scope, const L4Route& route, const VisibleVirtualService& source,
                               const Port& port) {
   TcpFilterSettings out;
@@ -75,6 +81,7 @@ TcpFilterSettings settings_of(const Scope& scope, const L4Route& route, const Vi
     out.stat_prefix = stat_prefix(pattern, *service, first.subset, port);
   apply_rule(out, scope, service, single ? first.subset : std::string());
   apply_tunnel(out, scope, service, single ? first.subset : std::string());
+  if (single) apply_dynamic(out, scope, service, first.port != 0 ? first.port : port.number);
   return out;
 }
 
@@ -156,6 +163,7 @@ Chain default_chain(const Scope& scope, const Service& service, const Port& port
   out.mongo = port.protocol == Protocol::kMongo;
   apply_rule(out.tcp, scope, &service, "");
   apply_tunnel(out.tcp, scope, &service, "");
+  apply_dynamic(out.tcp, scope, &service, number);
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <utility>
 
+#include "translate/dynamic_dns.h"
 #include "translate/filter_chains.h"
 #include "translate/inbound_ports.h"
 #include "translate/names.h"
@@ -95,7 +96,8 @@ class Gatherer {
 
  private:
   void add(const Service& service, const Port& port, const Binding& binding) {
-    if (service.resolution == Resolution::kAlias || service.resolution == Resolution::kDynamicDns) return;
+    if (service.resolution == Resolution::kAlias) return;
+    if (service.resolution == Resolution::kDynamicDns && (scope_.dynamic == nullptr || !can_be_dynamic(service, port))) return;
     if (is_http(port.protocol)) add_http(port, binding);
     else if (port.protocol != Protocol::kUdp) add_opaque(service, port, binding);
   }
@@ -234,6 +236,7 @@ void fill_chain(listener_v3::FilterChain& out, const Scope& scope, const Chain& 
   if (chain.mongo)
     fill_mongo_filter(*out.add_filters(), chain.tcp.stat_prefix.empty() ? chain.tcp.destinations.front().cluster
                                                                         : chain.tcp.stat_prefix);
+  if (chain.tcp.dynamic != nullptr) fill_sni_dynamic_filter(*out.add_filters(), *chain.tcp.dynamic, chain.tcp.dynamic_port);
   fill_tcp_filter(*out.add_filters(), scope, chain.tcp);
 }
 

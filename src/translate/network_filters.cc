@@ -15,6 +15,7 @@
 
 #include <initializer_list>
 
+#include "translate/dynamic_dns.h"
 #include "translate/node_settings.h"
 #include "translate/shapes.h"
 #include "xds/messages.h"
@@ -53,7 +54,7 @@ void add_filter(hcm_v3::HttpConnectionManager& out, const char* name, const Conf
   xds::pack(config, *filter.mutable_typed_config());
 }
 
-void add_http_filters(hcm_v3::HttpConnectionManager& out, Protocol protocol) {
+void add_http_filters(hcm_v3::HttpConnectionManager& out, Protocol protocol, const Service* dynamic) {
   if (protocol == Protocol::kGrpcWeb) {
     auto& filter = *out.add_http_filters();
     filter.set_name("envoy.filters.http.grpc_web");
@@ -65,6 +66,7 @@ void add_http_filters(hcm_v3::HttpConnectionManager& out, Protocol protocol) {
   add_filter(out, "envoy.filters.http.grpc_stats", grpc_stats);
   add_filter(out, "envoy.filters.http.fault", envoy::extensions::filters::http::fault::v3::HTTPFault{});
   add_filter(out, "envoy.filters.http.cors", envoy::extensions::filters::http::cors::v3::Cors{});
+  if (dynamic != nullptr) fill_dynamic_filter(*out.add_http_filters(), *dynamic);
   add_filter(out, "envoy.filters.http.router", envoy::extensions::filters::http::router::v3::Router{});
 }
 
@@ -200,7 +202,7 @@ void fill_http_filter(listener_v3::Filter& out, const Scope& scope, const HttpFi
     manager.mutable_rds()->set_route_config_name(settings.route_table);
     set_ads(*manager.mutable_rds()->mutable_config_source());
   }
-  add_http_filters(manager, settings.protocol);
+  add_http_filters(manager, settings.protocol, settings.inbound ? nullptr : scope.dynamic);
   fill_tracing(*manager.mutable_tracing(), scope);
   fill_path_normalization(manager, scope.mesh.config.path_normalization);
   manager.mutable_stream_idle_timeout();

@@ -50,6 +50,8 @@ struct TcpFilterSettings {
   bool hash_source_ip = false;
   bool access_log = true;
   std::optional<model::TunnelSettings> tunnel; // through the destination, by CONNECT or POST
+  const Service* dynamic = nullptr;            // whose names are resolved, as the handshake of TLS says them
+  std::uint32_t dynamic_port = 0;
 };
 void fill_tcp_filter(envoy::config::listener::v3::Filter& out, const Scope& scope, const TcpFilterSettings& settings);
 void fill_mongo_filter(envoy::config::listener::v3::Filter& out, const std::string& stat_prefix);

@@ -25,6 +25,8 @@ struct Scope {
   const ServicesByHost& services;   // visible to the view
   const DestinationRules& rules;
   const SidecarScope* sidecar = nullptr;   // null: the view is a gateway
+  // Of the services with DYNAMIC_DNS the first; null: there is none, or sidecars do not serve them (Compat::kIstio).
+  const Service* dynamic = nullptr;
 
   const Service* find_service(std::string_view host) const {
     const auto it = services.find(host);

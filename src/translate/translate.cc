@@ -46,6 +46,15 @@ View as_workload(const View& asked, const Registry& registry) {
   return out;
 }
 
+// istiod gives sidecars the clusters of such services, but no listeners: they are for its waypoints.
+const Service* first_dynamic(const ServicesByHost& services, Compat compat) {
+  if (compat == Compat::kIstio) return nullptr;
+  const auto found = std::find_if(services.begin(), services.end(), [](const auto& entry) {
+    return entry.second->resolution == Resolution::kDynamicDns;
+  });
+  return found == services.end() ? nullptr : found->second;
+}
+
 }  // namespace
 
 Translation translate(const model::Mesh& mesh, const View& asked, const Options& options) {
@@ -59,7 +68,7 @@ Translation translate(const model::Mesh& mesh, const View& asked, const Options&
   std::optional<SidecarScope> sidecar;
   if (view.kind == View::Kind::kSidecar) sidecar.emplace(mesh, view, registry, virtual_services);
   const ServicesByHost services = sidecar ? sidecar->services() : registry.visible(view.namespace_);
-  const Scope scope{mesh, view, options, services, rules, sidecar ? &*sidecar : nullptr};
+  const Scope scope{mesh, view, options, services, rules, sidecar ? &*sidecar : nullptr, first_dynamic(services, options.compat)};
   if (sidecar && view.generator == "grpc") {
     add_grpc_listeners(scope, out.resources);
     return out;

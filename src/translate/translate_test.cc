@@ -3,6 +3,7 @@
 
 #include <envoy/config/cluster/v3/cluster.pb.h>
 #include <envoy/config/endpoint/v3/endpoint.pb.h>
+#include <envoy/config/listener/v3/listener.pb.h>
 #include <envoy/config/route/v3/route_components.pb.h>
 #include <gtest/gtest.h>
 
@@ -349,6 +350,66 @@ TEST(Translate, ManyServicesShareTheTableOfTheirPort) {
     return made.resources.clusters.size();
   };
   EXPECT_EQ(count_of(300), 302U);
+}
+
+// istiod leaves sidecars without a listener for such names: they are for its waypoints. Here they are served.
+TEST(Translate, NamesThatAreResolvedRequestByRequestHaveListeners) {
+  constexpr const char* kEntries = R"(
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: dyn}
+spec:
+  hosts: ["*.dyn.example"]
+  location: MESH_EXTERNAL
+  resolution: DYNAMIC_DNS
+  ports: [{number: 8080, name: http, protocol: HTTP}, {number: 8443, name: tls, protocol: TLS}]
+)";
+  const auto listeners = [&](Compat compat) {
+    Options options;
+    options.compat = compat;
+    return translate(mesh_of(kEntries), client("sleep"), options).resources.listeners;
+  };
+  EXPECT_FALSE(listeners(Compat::kIstio).contains("0.0.0.0_8080"));
+  const auto made = listeners(Compat::kLateen);
+  const auto http = *xds::to_json(resource<envoy::config::listener::v3::Listener>(made, "0.0.0.0_8080"));
+  EXPECT_NE(http.find("envoy.filters.http.dynamic_forward_proxy"), std::string::npos) << http;
+  const auto tls = *xds::to_json(resource<envoy::config::listener::v3::Listener>(made, "0.0.0.0_8443"));
+  for (const char* part : {"envoy.filters.network.sni_dynamic_forward_proxy", "\"*.dyn.example\"", "outbound|8443||*.dyn.example", "*.dyn.example_dfp_dns_cache"})
+    EXPECT_NE(tls.find(part), std::string::npos) << part << tls;
+}
+
+TEST(Translate, ZoneAwareClustersSayWhereTheClientIs) {
+  constexpr const char* kZones = R"(
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: clients}
+spec: {hosts: [clients.example], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], workloadSelector: {labels: {app: caller}}}
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: caller}
+spec: {address: 10.0.0.1, locality: here/a, labels: {app: caller}}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: clients}
+spec: {host: clients.example, trafficPolicy: {loadBalancer: {zoneAwareLbSetting: {minClusterSize: 1}}}}
+)";
+  const auto zones = [&](Compat compat, const std::string& locality, const std::string& name) {
+    Options options;
+    options.compat = compat;
+    View view = client(name);
+    view.locality = locality;
+    const auto cluster = resource<Cluster>(translate(mesh_of(kZones), view, options).resources.clusters, "outbound|80||clients.example");
+    const auto found = cluster.metadata().filter_metadata().find("lateen");
+    if (found == cluster.metadata().filter_metadata().end()) return std::string();
+    const auto& fields = found->second.fields().at("zones").struct_value().fields();
+    return fields.at("locality").string_value() + " " + fields.at("local_cluster").string_value();
+  };
+  EXPECT_EQ(zones(Compat::kLateen, "here/a", "caller"), "here/a outbound|80||clients.example");
+  EXPECT_EQ(zones(Compat::kLateen, "", "caller"), "") << "nobody knows where it is";
+  EXPECT_EQ(zones(Compat::kLateen, "here/a", "stranger"), "") << "no service has workloads like it";
+  EXPECT_EQ(zones(Compat::kIstio, "here/a", "caller"), "");
 }
 
 }  // namespace

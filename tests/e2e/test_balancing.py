@@ -224,3 +224,63 @@ spec:
     status, _, body, _ = client.get(f"http://127.0.0.1:{port}/")
     assert status == 200, body
     assert pod(body) == "v1"
+
+
+CLIENTS = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: clients}
+spec: {hosts: [clients.test], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], workloadSelector: {labels: {app: caller}}}
+---
+""" + "".join(f"""
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {{name: {name}}}
+spec: {{address: 127.0.0.{10 + i}, locality: here/{zone}, labels: {{app: caller}}}}
+---
+""" for i, (name, zone) in enumerate((("caller", "a"), ("caller-2", "b"))))
+ZONED = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: zoned}}
+spec:
+  hosts: [zoned.test]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{{number: 80, name: http, protocol: HTTP}}]
+  endpoints: [{endpoints}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: zoned}}
+spec: {{host: zoned.test, trafficPolicy: {{loadBalancer: {{simple: ROUND_ROBIN, zoneAwareLbSetting: {setting}}}}}}}
+"""
+
+
+def test_zone_aware_routing(mesh_1_and_4):
+    """Half of the callers are in zone a. With 3 of 4 endpoints there, all of their requests stay; with 1 of 4 (25 % for half
+    of the callers), every second one does."""
+    from test_http import Upstream
+    mesh = mesh_1_and_4
+    upstreams = [Upstream() for _ in range(4)]
+    for upstream in upstreams:
+        upstream.script = lambda peer, reader, head: peer.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n") or True
+
+    def shares(zones, setting, identity="caller", count=400):
+        endpoints = ", ".join(f"{{address: 127.0.0.1, ports: {{http: {u.port}}}, locality: here/{zone}}}" for u, zone in zip(upstreams, zones))
+        mesh.apply(CLIENTS + ZONED.format(endpoints=endpoints, setting=setting))
+        client = mesh.client(identity)
+        for upstream in upstreams:
+            upstream.requests.clear()
+        for _ in range(count):
+            assert client.get("http://zoned.test/")[0] == 200
+        return sum(len(u.requests) for u, zone in zip(upstreams, zones) if zone == "a") / count
+
+    assert shares("aaab", "{minClusterSize: 1}") == 1
+    assert 0.4 < shares("abbb", "{minClusterSize: 1}") < 0.6
+    assert 0.15 < shares("abbb", "{minClusterSize: 6}") < 0.35          # too small a cluster: everybody gets the same
+    assert 0.15 < shares("abbb", "{minClusterSize: 1, enabled: false}") < 0.35
+    assert 0.15 < shares("abbb", "{minClusterSize: 1}", "stranger") < 0.35   # whose place nobody knows
+    assert 0.4 < shares("aaab", "{minClusterSize: 1}", "caller-2") < 0.6     # zone b: half of what it needs is there
+    for upstream in upstreams:
+        upstream.close()
