@@ -134,9 +134,10 @@ Setting ejection_setting(const runtime::Cluster& cluster, std::size_t hosts, Ori
   return out;
 }
 
-const char* balancer_name(runtime::Cluster::Balancer balancer) {
+const char* balancer_name(const runtime::Cluster& cluster) {
   using Balancer = runtime::Cluster::Balancer;
-  switch (balancer) {
+  if (cluster.discovery == runtime::Cluster::Discovery::kDynamicForwardProxy) return "the address that DNS gives for the name of the request";
+  switch (cluster.balancer) {
     case Balancer::kRoundRobin: return "ROUND_ROBIN";
     case Balancer::kLeastRequest: return "LEAST_REQUEST";
     case Balancer::kRandom: return "RANDOM";
@@ -201,7 +202,7 @@ std::vector<Setting> cluster_settings(const runtime::Cluster& cluster, std::size
   const std::string resource = "cluster/" + cluster.name;
   std::vector<Setting> out;
   const Origin balancer = origin_of(provenance, resource, "load_balancer");
-  out.push_back({"balancing", balancer_name(cluster.balancer), balancer, balancer.object.empty() ? "Istio's default" : balancing_note(cluster)});
+  out.push_back({"balancing", balancer_name(cluster), balancer, balancer.object.empty() ? "Istio's default" : balancing_note(cluster)});
   const Origin pool = origin_of(provenance, resource, "connection_pool");
   out.push_back(limits_setting(cluster, pool));
   // The block of the DestinationRule is known, not its field: what the mesh says anyway did not come from there.

@@ -7,6 +7,7 @@
 #include <google/protobuf/any.pb.h>
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/stubs/logging.h>
 #include <google/protobuf/util/json_util.h>
 
 #include <limits>
@@ -81,6 +82,7 @@ Result<std::string> to_json(const pb::Message& message, JsonStyle style) {
   options.preserve_proto_field_names = true;
   options.add_whitespace = style == JsonStyle::kIndented;
   std::string out;
+  const pb::LogSilencer silence;   // a printer that gives up warns on standard error
   const auto status = pb::util::MessageToJsonString(message, &out, options);
   if (status.ok()) return out;
   // An Any with a message that is not compiled in: the slower printer knows them all.
