@@ -59,8 +59,10 @@ void check(const Pod&, Unsupported&) {}
 void check(const Namespace&, Unsupported&) {}
 void check(const Sidecar& sidecar, Unsupported& out) {
   const std::string no_inbound = "has no effect here: workloads have no proxy on their side";
-  if (!sidecar.ingress.empty()) out.add("spec.ingress", no_inbound);
-  if (sidecar.inbound_connection_pool) out.add("spec.inboundConnectionPool", no_inbound);
+  if (!sidecar.ingress.empty())
+    out.add("spec.ingress", no_inbound, "take it out; ports and TLS in front of a workload are a Gateway's, limits the DestinationRule's of its service");
+  if (sidecar.inbound_connection_pool)
+    out.add("spec.inboundConnectionPool", no_inbound, "write the limits into connectionPool of a DestinationRule for the workload's service");
   for (std::size_t i = 0; i < sidecar.egress.size(); ++i) {
     const std::string path = item("spec.egress", i) + ".";
     if (!sidecar.egress[i].bind.empty()) out.add(path + "bind", "has no effect here: clients reach services by the services' own addresses");
