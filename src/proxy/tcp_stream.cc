@@ -151,8 +151,7 @@ class TcpDial final : public stream::PendingStream, public stream::Dial::Owner {
   void on_connect_failed(stream::Dial&, ResetReason reason, std::string_view detail) override {
     over_ = true;
     host_.count_connect_failed(reason);
-    // Envoy says here no more than that it failed, but for TLS (observed with 1.40).
-    waiter_.on_stream_failure(reason, detail.starts_with("TLS_error") ? detail : std::string_view());
+    waiter_.on_stream_failure(reason, detail);
   }
 
   net::Loop& loop_;

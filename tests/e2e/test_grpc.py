@@ -146,7 +146,7 @@ def test_an_endpoint_that_answers_unavailable_is_ejected(mesh, servers, kind):
     serve(mesh, servers, http="retries: {attempts: 0}, ",
           policy=", outlierDetection: {consecutive5xxErrors: 3, interval: 1s, baseEjectionTime: 60s, maxEjectionPercent: 100}")
     seen = [call(mesh)[0] for _ in range(12)]
-    assert seen.count(14) == 3 and seen[-5:] == [0] * 5, seen
+    assert 3 <= seen.count(14) <= 5 and seen[-5:] == [0] * 5, seen
     # Statuses that say nothing about the endpoint do not count.
     servers[1].script = lambda request, number: failure(5)
     assert [call(mesh)[0] for _ in range(8)] == [5] * 8

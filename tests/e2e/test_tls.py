@@ -229,6 +229,10 @@ class TlsServer:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def handle(self):
+                with contextlib.suppress(OSError):   # a client that does not trust us
+                    super().handle()
+
             def do_GET(self):
                 self.send_response(200)
                 self.send_header("content-length", str(len(text)))

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from mesh import Mesh, until
-from test_http import Upstream, free_port
-from test_tls import Authority, gateway, gateway_port, secret, server
+from test_http import Upstream
+from test_tls import Authority, TlsServer
 
 POLICY = """
 apiVersion: networking.istio.io/v1
@@ -140,3 +140,16 @@ def test_tls_goes_where_its_server_name_says(mesh, tmp_path):
     mesh.curl(f"https://a.sni.localhost:{server.port}/", "--cacert", str(authority.cert), check=False)
     assert set(server.agreed) == {"h2"}, server.agreed
     server.listener.close()
+
+
+def test_tls_is_begun_with_the_name_of_the_request(mesh, tmp_path):
+    authority = Authority(tmp_path)
+    with TlsServer(*authority.issue("a.begun.localhost")) as server:
+        mesh.apply(ENTRY.format(name="begun", host="*.begun.localhost", resolution="DYNAMIC_DNS", port=server.port, protocol="HTTP", endpoints="") +
+                   POLICY.format(host="'*.begun.localhost'", http="{}", more=f", tls: {{mode: SIMPLE, caCertificates: {authority.cert}}}")
+                   .replace("{name: rule}", "{name: begun}"))
+        client = mesh.client()
+        assert client.get(f"http://a.begun.localhost:{server.port}/")[2] == b"from the server"
+        assert server.names[-1] == "a.begun.localhost"
+        assert client.get(f"http://b.begun.localhost:{server.port}/")[0] == 503   # the certificate is another's
+        assert server.names[-1] == "b.begun.localhost"
