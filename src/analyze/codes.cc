@@ -29,7 +29,7 @@ constexpr std::array<Code, 14> kReading = {{
 
 // In the order of Finding. 01xx: which rule takes a request; 02xx: time, tries and faults; 03xx: policies; 04xx: gateways
 // and registry.
-constexpr std::array<Code, 34> kFindings = {{
+constexpr std::array<Code, 35> kFindings = {{
     {"LTN0101", kWarning, "weights do not sum to 100", "the weights sum to {0}, not to 100, and are taken as shares of the sum: {1}", "write weights that sum to 100 if you mean percent"},
     {"LTN0102", kWarning, "weight of a single destination", "the weight {0} has no effect: the only destination takes everything", "take the weight out, or add the destination that gets the rest"},
     {"LTN0103", kError, "unknown destination host", "no Service or ServiceEntry has the host {0}, so requests of this route are answered 503", "{1}"},
@@ -45,6 +45,7 @@ constexpr std::array<Code, 34> kFindings = {{
     {"LTN0112", kWarning, "match on a port that nothing has", "no service of this rule's hosts has the port {0}, so the match never takes a request", "{1}"},
     {"LTN0113", kWarning, "destination port that the service lacks", "{0} has no port {1}, so requests of this route are answered 503", "{2}"},
     {"LTN0114", kWarning, "VirtualService for an unknown host", "no Service or ServiceEntry has the host {0}, so nothing in the mesh calls it", "{1}"},
+    {"LTN0115", kWarning, "mirror that leads nowhere", "{0}, so no request is mirrored there", "{1}"},
 
     {"LTN0201", kWarning, "timeout cuts the tries off", "the timeout {0} is over before the tries are: (1 + {1} attempts) x perTryTimeout {2} = {3}; {4}",
      "write timeout: {3}, or attempts: {5}, or a shorter perTryTimeout"},

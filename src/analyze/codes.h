@@ -20,7 +20,7 @@ struct Code {
 // What analyze() finds, in the order of the table.
 enum class Finding {
   kWeightSum, kSingleWeight, kUnknownHost, kUnknownSubset, kUnreachableRule, kUnreachableMatch, kNotInEffect, kPrefixTakesMore,
-  kNeedlessRegex, kHeaderCase, kIgnoredHeader, kMatchPort, kDestinationPort, kRuleForUnknownHost,
+  kNeedlessRegex, kHeaderCase, kIgnoredHeader, kMatchPort, kDestinationPort, kRuleForUnknownHost, kLostMirror,
   kTimeoutShort, kTryLongerThanTimeout, kDelayAndTimeout, kAbortRetried, kNoPercentage,
   kNeverEjected, kOnlyHostEjected, kGatewayErrorsIdle, kPortInheritsNothing, kPolicyPort, kSubsetEmpty, kPolicyForUnknownHost, kDuplicatePolicy,
   kNoGateway, kHostNotOnGateway, kEntryOverlap, kNothingToCheck, kNoSecret, kBadSecret, kCredentialForGateways,

@@ -118,6 +118,14 @@ TEST(Analyze, UnknownHostSubsetAndPort) {
   check({rules("- route: [{destination: {host: ratings, subset: v1}}]"),
          {"f.yaml:7:43: error LTN0104: " + kVs + "http[0].route[0].destination.subset: no DestinationRule defines the subset v1 of ratings, so requests of this route are answered 503\n"
           "    fix: write a DestinationRule for ratings with this subset"}});
+  const std::string mirrored = "http[0].mirrors[0].destination";
+  const auto mirror = [](const std::string& to) { return rules("- mirrors: [{destination: {" + to + "}}]\n  route: [{destination: {host: reviews, subset: v1}}]"); };
+  check({mirror("host: reviews, subset: v2, port: {number: 9080}"), {}});
+  check({mirror("host: review"), {"f.yaml:7:30: warning LTN0115: " + kVs + mirrored + ".host: no Service or ServiceEntry has the host review, so no request is mirrored there\n"
+                                  "    fix: did you mean reviews? Or start it: `lateen echo --service review --version v1`"}});
+  check({mirror("host: reviews, subset: v8"), {"f.yaml:7:45: warning LTN0115: " + kVs + mirrored + ".subset: no DestinationRule defines the subset v8 of reviews, so no request is mirrored there\n"
+                                  "    fix: did you mean v1? DestinationRule default/subsets (base.yaml:29:3) defines v1, v2"}});
+  check({mirror("host: reviews, port: {number: 81}"), {"f.yaml:7:45: warning LTN0115: " + kVs + mirrored + ".port: reviews has no port 81, so no request is mirrored there\n    fix: its ports are 9080"}});
   check({rules("- route: [{destination: {host: reviews, port: {number: 80}}}]"),
          {"f.yaml:7:43: warning LTN0113: " + kVs + "http[0].route[0].destination.port: reviews has no port 80, so requests of this route are answered 503\n    fix: its ports are 9080"}});
 }

@@ -4,6 +4,7 @@
 #include "cli/admin_client.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/gateway_workloads.h"
 #include "cli/mesh_files.h"
 #include "cli/mesh_views.h"
 #include "cli/offline_mesh.h"
@@ -15,7 +16,7 @@ namespace lateen::cli {
 namespace {
 
 constexpr Flag kFlags[] = {
-    {"as", 0, "WORKLOAD", "who asks: [NAMESPACE/]NAME"},
+    {"as", 0, "WORKLOAD", "who asks: [NAMESPACE/]NAME of a workload, or of a gateway"},
     {"header", 'H', "NAME:VALUE", "a header of the request; may be repeated"},
     {"filename", 'f', "PATH", "explain files instead of the running mesh; may be repeated"},
     {"output", 'o', "FORM", "json, or text (default)"},
@@ -30,6 +31,7 @@ constexpr Usage kUsage{
     .flags = kFlags,
     .examples = "  lateen explain GET http://reviews:9080/reviews/1\n"
                 "  lateen explain --as sleep -H 'end-user: jason' GET http://reviews:9080/reviews/1\n"
+                "  lateen explain --as istio-ingressgateway GET http://shop.example/cart\n"
                 "  lateen explain -f mesh/ GET http://reviews:9080/",
 };
 
@@ -80,7 +82,8 @@ int explain_files(const ParsedFlags& flags, const analyze::ExplainRequest& reque
   const auto identity = parse_identity(flags.get("as", ""));
   if (!identity) return failed(identity.error());
   const model::Mesh& mesh = loaded->admission.mesh;
-  const translate::View view = resolve_view(*identity, mesh);
+  const std::optional<translate::View> gateway = find_gateway_view(mesh, flags.get("as", ""));
+  const translate::View view = gateway ? *gateway : resolve_view(*identity, mesh);
   translate::Options options;
   options.compat = flags.get("compat", "lateen") == "istio" ? translate::Compat::kIstio : translate::Compat::kLateen;
   const translate::Translation translation = translate::translate(mesh, view, options);

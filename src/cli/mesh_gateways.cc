@@ -1,53 +1,20 @@
 #include "cli/mesh_gateways.h"
 
-#include "model/gateway_workload.h"
+#include "cli/gateway_workloads.h"
 
 namespace lateen::cli {
 
-namespace {
-
-using Labels = std::map<std::string, std::string>;
-
-// "istio: ingressgateway" is Istio's own selector; its workload is called istio-ingressgateway.
-std::string gateway_name(const Labels& selector) {
-  if (selector.empty()) return "gateway";
-  if (const auto istio = selector.find("istio"); istio != selector.end()) return "istio-" + istio->second;
-  if (const auto app = selector.find("app"); app != selector.end()) return app->second;
-  return selector.begin()->second;
-}
-
-struct Owner {
-  const model::Object* object;
-  const model::Gateway* gateway;
-};
-
-std::map<Labels, Owner> selectors_of(const model::Mesh& mesh) {
-  std::map<Labels, Owner> selectors;
-  for (const auto& [object, gateway] : mesh.all<model::Gateway>(model::Kind::kGateway))
-    selectors.try_emplace(gateway->selector, Owner{object, gateway});
-  // A Gateway without a selector belongs to every gateway workload: it needs one of its own only where there is no other.
-  if (selectors.size() > 1) selectors.erase(Labels{});
-  return selectors;
-}
-
-}  // namespace
-
 void MeshGateways::make_views(const model::Mesh& mesh) {
-  std::map<Labels, const admin::ViewPage*> by_selector;
+  std::map<std::map<std::string, std::string>, const admin::ViewPage*> by_selector;
   view_problems_.clear();
-  for (const auto& [selector, owner] : selectors_of(mesh)) {
-    translate::View view;
-    view.kind = translate::View::Kind::kRouter;
-    view.name = gateway_name(selector);
-    view.namespace_ = model::workload_namespace(*owner.gateway, owner.object->meta.namespace_, mesh.config.root_namespace);
-    view.labels = selector;
-    std::string name = view.name;
-    for (const auto& [key, value] : selector) name += "," + key + "=" + value;
-    auto page = views_.gateway(name, view, mesh);
+  for (const GatewayWorkload& workload : gateway_workloads(mesh)) {
+    std::string name = workload.view.name;
+    for (const auto& [key, value] : workload.selector) name += "," + key + "=" + value;
+    auto page = views_.gateway(name, workload.view, mesh);
     if (page) {
-      by_selector[selector] = *page;
+      by_selector[workload.selector] = *page;
     } else {
-      view_problems_.push_back({"LTN0907", Severity::kError, owner.object->origin("spec.selector"), page.error().message, ""});
+      view_problems_.push_back({"LTN0907", Severity::kError, workload.gateway->origin("spec.selector"), page.error().message, ""});
     }
   }
   by_selector_ = std::move(by_selector);
@@ -65,7 +32,8 @@ net::Address MeshGateways::address_of(const runtime::Listener& listener) const {
 
 std::map<std::string, MeshGateways::Wanted> MeshGateways::wanted(const model::Mesh& mesh) const {
   std::map<std::string, Wanted> wanted;
-  const auto selectors = selectors_of(mesh);
+  std::map<std::map<std::string, std::string>, const model::Object*> gateways;
+  for (const GatewayWorkload& workload : gateway_workloads(mesh)) gateways[workload.selector] = workload.gateway;
   for (const auto& [selector, page] : by_selector_) {
     if (page->snapshot == nullptr) continue;
     for (const auto& [name, listener] : page->snapshot->listeners) {
@@ -73,8 +41,8 @@ std::map<std::string, MeshGateways::Wanted> MeshGateways::wanted(const model::Me
       Wanted one;
       one.at = address_of(*listener);
       one.spec = {proxy::ListenSpec::Kind::kListener, page->id, name};
-      if (const auto object = selectors.find(selector); object != selectors.end())
-        one.origin = object->second.object->origin("spec.servers");
+      if (const auto gateway = gateways.find(selector); gateway != gateways.end())
+        one.origin = gateway->second->origin("spec.servers");
       // Two gateway workloads with one port: the second one gets its view's name.
       std::string key = "gateway-" + std::to_string(listener->port);
       if (wanted.contains(key)) key += "-" + page->view.name;

@@ -1,5 +1,7 @@
 #include "cli/mesh_views.h"
 
+#include "cli/gateway_workloads.h"
+
 namespace lateen::cli {
 
 namespace {
@@ -123,10 +125,7 @@ Result<const admin::ViewPage*> MeshViews::gateway(const std::string& name, const
 
 const admin::ViewPage* MeshViews::find_gateway(std::string_view name) const {
   for (const auto& [key, state] : states_) {
-    if (!state->is_gateway) continue;
-    const translate::View& view = state->page.view;
-    if (name == view.name || name == view.namespace_ + "/" + view.name || name == view.name + "." + view.namespace_)
-      return &state->page;
+    if (state->is_gateway && names_view(state->page.view, name)) return &state->page;
   }
   return nullptr;
 }
