@@ -23,12 +23,14 @@ std::string hashed_part(const runtime::HashPolicy& policy) {
 void add_hash(const runtime::Forward& forward, const translate::Provenance& provenance, std::vector<Setting>& out) {
   if (forward.hash.empty() || forward.clusters.empty()) return;
   std::string parts;
+  bool may_lack = true;   // all of them
   for (const runtime::HashPolicy& policy : forward.hash) {
+    may_lack = may_lack && policy.kind != runtime::HashPolicy::Kind::kSourceAddress && !policy.cookie_ttl;
     const std::string part = hashed_part(policy);
     if (parts.find(part) == std::string::npos) parts += (parts.empty() ? "" : ", ") + part;
   }
   out.push_back({"sticky", "by " + parts, origin_of(provenance, "cluster/" + std::string(forward.clusters.front().name), "load_balancer"),
-                 "a request without it goes to any endpoint"});
+                 may_lack ? "a request without it goes to any endpoint" : ""});
 }
 
 void add_mirrors(const runtime::Forward& forward, const Origin& one, const Origin& many, std::vector<Setting>& out) {

@@ -265,6 +265,7 @@ TEST_F(ExplainTest, SaysHowEndpointsAreChosenAndReached) {
   const Explanation explanation = explain_url("http://reviews:9080/");
   EXPECT_EQ(setting(explanation, "sticky").value, "by header x-user");
   EXPECT_EQ(setting(explanation, "sticky").origin.line, 7);
+  EXPECT_EQ(setting(explanation, "sticky").note, "a request without it goes to any endpoint");
   EXPECT_EQ(setting(explanation, "balancing v1").value, "RING_HASH");
   EXPECT_EQ(setting(explanation, "balancing v1").note, "512 points for each endpoint");
   EXPECT_EQ(setting(explanation, "balancing v2").note, "new endpoints warm up over 30s");
