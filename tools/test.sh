@@ -52,7 +52,9 @@ beside_envoy() {
   local envoy
   envoy=$(tools/envoy.sh) || return 1
   preset release xds_proxy || return 1
-  python3 tests/differential/accept.py --envoy "$envoy" && python3 tests/differential/run.py --envoy "$envoy"
+  local python
+  python=$(tools/h2_python.sh) || return 1
+  python3 tests/differential/accept.py --envoy "$envoy" && "$python" tests/differential/run.py --envoy "$envoy"
 }
 conformance() {
   tests/h2spec/run.sh

@@ -1,6 +1,7 @@
 #include "http/h1_fields.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <limits>
 #ifdef __SSE2__
@@ -34,6 +35,13 @@ const char* end_of_value(const char* p, const char* end) {
 #endif
   while (p != end && bytes::in_value(*p)) ++p;
   return p;
+}
+
+// What decides where a request goes, or for whom: a client must not have it removed on the way.
+bool names_what_routes(std::string_view word) {
+  if (word.starts_with(':')) return true;
+  constexpr std::array<std::string_view, 4> kNames = {"host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"};
+  return std::any_of(kNames.begin(), kNames.end(), [&](std::string_view name) { return equals_ignoring_case(word, name); });
 }
 
 }  // namespace
@@ -191,6 +199,7 @@ bool FieldReader::on_known_field(HeaderId id, std::string_view value) {
         facts_.close |= equals_ignoring_case(word, "close");
         facts_.keep_alive |= equals_ignoring_case(word, "keep-alive");
         facts_.wants_upgrade |= equals_ignoring_case(word, "upgrade");
+        facts_.names_what_routes |= names_what_routes(word);
       });
       return true;
     case HeaderId::kUpgrade:
@@ -216,7 +225,10 @@ bool FieldReader::on_content_length(std::string_view value) {
 bool FieldReader::on_transfer_encoding(std::string_view value) {
   if (facts_.chunked) return refuse(400, "http1.duplicate_transfer_encoding");
   if (!equals_ignoring_case(value, "chunked")) {
-    return refuse(is_token(value) ? 501 : 400, "http1.invalid_transfer_encoding");
+    // In a list chunked must be the last one (RFC 9112, section 6.3).
+    bool codings = value.find(',') == std::string_view::npos || (value.ends_with("chunked") && !value.starts_with(','));
+    for_each_element(value, [&codings](std::string_view coding) { codings &= is_token(coding); });
+    return refuse(codings && !value.empty() ? 501 : 400, "http1.invalid_transfer_encoding");
   }
   facts_.chunked = true;
   return true;

@@ -77,6 +77,7 @@ struct FieldFacts {
   bool has_length = false;
   bool chunked = false;
   bool close = false, keep_alive = false, wants_upgrade = false;  // words of Connection
+  bool names_what_routes = false;      // Connection names a field by which requests are routed or told apart
 };
 
 class FieldReader {

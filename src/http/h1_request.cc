@@ -216,6 +216,7 @@ bool RequestParser::end_head() {
   const FieldFacts& facts = reader_.facts();
   const bool http_11 = head_.version == Version::kHttp11;
   if (facts.host_count > 1) return refuse(400, "http1.duplicate_host");
+  if (facts.names_what_routes) return refuse(400, "http1.connection_header_rejected");
   if (facts.host_count == 0 && http_11) return refuse(400, "http1.missing_host");
   if (facts.host_count == 1 && !parse_authority(facts.host)) return refuse(400, "http1.invalid_host");
   if (head_.authority.empty()) head_.authority = facts.host;
@@ -257,6 +258,7 @@ bool RequestParser::frame() {
   head_.is_upgrade = http_11 && facts.wants_upgrade && facts.upgrade_count == 1 && !facts.upgrade.empty() &&
                      !equals_ignoring_case(facts.upgrade, "h2c") && facts.upgrade.find(',') == std::string_view::npos;
   if (head_.is_upgrade) framing_.upgrade = facts.upgrade;
+  else if (facts.upgrade_count > 0) head_.headers.remove("http2-settings");   // of an upgrade that does not take place
   return true;
 }
 

@@ -9,6 +9,8 @@
 
 #include <arpa/inet.h>
 
+#include "http/h1_fields.h"
+
 namespace lateen::proxy {
 namespace {
 
@@ -114,7 +116,46 @@ bool takes_anything(const runtime::FilterChain& chain) {
          chain.source_type == runtime::FilterChain::SourceType::kAny;
 }
 
-bool is_method_byte(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '_'; }
+bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
+// Takes the next word, and the blanks before it, off the line.
+std::string_view take_word(std::string_view& line) {
+  const auto begin = std::find_if_not(line.begin(), line.end(), is_blank);
+  const auto end = std::find_if(begin, line.end(), is_blank);
+  const std::string_view word(begin, end);
+  line.remove_prefix(static_cast<std::size_t>(end - line.begin()));
+  return word;
+}
+
+bool is_graphic(char c) { return c >= '!' && c <= '~'; }
+bool is_letter_or_digit(char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
+bool is_host_byte(char c) { return is_letter_or_digit(c) || std::string_view("!$%&'()*+,-.:;=@[]_~").find(c) != std::string_view::npos; }
+
+// What http_inspector takes for a request's target: "/...", "*...", "scheme://host...", or with CONNECT "host...".
+bool is_target(std::string_view target, bool connect) {
+  if (target.empty() || !std::all_of(target.begin(), target.end(), is_graphic)) return false;
+  if (target.front() == '/' || target.front() == '*') return true;
+  if (!connect) {
+    const std::size_t colon = target.find(':');
+    if (colon == std::string_view::npos || colon == 0 || !target.substr(colon).starts_with("://")) return false;
+    const std::string_view scheme = target.substr(0, colon);
+    const auto in_scheme = [](char c) { return is_letter_or_digit(c) || c == '+' || c == '-' || c == '.'; };
+    if (!std::all_of(scheme.begin(), scheme.end(), in_scheme) || (scheme.front() >= '0' && scheme.front() <= '9')) return false;
+    target.remove_prefix(colon + 3);
+  }
+  const std::string_view host = target.substr(0, target.find_first_of("/?"));
+  return std::all_of(host.begin(), host.end(), is_host_byte) && host.find("@@") == std::string_view::npos;
+}
+
+// Of a whole line. Blanks more than needed make it none: what it is worth is the codec's to say.
+Sniffed sniff_line(std::string_view line) {
+  const std::string_view method = take_word(line), target = take_word(line);
+  if (!http::is_token(method) || !is_target(target, method == "CONNECT")) return Sniffed::kOther;
+  while (!line.empty() && is_blank(line.back())) line.remove_suffix(1);
+  if (line.ends_with(" HTTP/1.1") || line.ends_with("\tHTTP/1.1")) return Sniffed::kHttp11;
+  if (line.ends_with(" HTTP/1.0") || line.ends_with("\tHTTP/1.0")) return Sniffed::kHttp10;
+  return Sniffed::kOther;
+}
 
 }  // namespace
 
@@ -166,19 +207,16 @@ Sniffed sniff(std::string_view first_bytes) {
 
   while (first_bytes.starts_with("\r\n")) first_bytes.remove_prefix(2);   // empty lines before a request (RFC 9112, 2.2)
   const std::size_t line_end = first_bytes.find('\n');
-  std::string_view line = first_bytes.substr(0, line_end);
-  const std::size_t space = line.find(' ');
-  const std::string_view method = line.substr(0, space);
-  constexpr std::size_t kMethodBytesMax = 32;
-  if (method.size() > kMethodBytesMax || !std::all_of(method.begin(), method.end(), is_method_byte)) return Sniffed::kOther;
   if (line_end == std::string_view::npos) {
+    std::string_view line = first_bytes;
+    const std::string_view method = take_word(line);
+    if (!method.empty() && !http::is_token(method)) return Sniffed::kOther;
     if (first_bytes.size() < kSniffBytesMax) return Sniffed::kMore;
-    return space == std::string_view::npos ? Sniffed::kOther : Sniffed::kHttp11;
+    return line.empty() ? Sniffed::kOther : Sniffed::kHttp11;
   }
+  std::string_view line = first_bytes.substr(0, line_end);
   if (line.ends_with('\r')) line.remove_suffix(1);
-  if (line.ends_with(" HTTP/1.1")) return Sniffed::kHttp11;
-  if (line.ends_with(" HTTP/1.0")) return Sniffed::kHttp10;
-  return Sniffed::kOther;
+  return sniff_line(line);
 }
 
 }  // namespace lateen::proxy

@@ -89,5 +89,24 @@ TEST(ChainSelection, DestinationsAndSources) {
   EXPECT_EQ(in.choose([](auto& t) { t.source.host = "9.9.9.9"; }), "none");
 }
 
+// What Envoy's http_inspector takes for HTTP, and what it leaves to TCP (measured).
+TEST(Sniffing, FirstLines) {
+  const struct {
+    std::string_view bytes;
+    Sniffed is;
+  } cases[] = {
+      {"GET / HTTP/1.1\r\n", Sniffed::kHttp11}, {"GET / HTTP/1.0\r\n", Sniffed::kHttp10}, {"GET1 /x HTTP/1.1\n", Sniffed::kHttp11},
+      {"G!T /x HTTP/1.1\r\n", Sniffed::kHttp11}, {"GET  /x HTTP/1.1\r\n", Sniffed::kHttp11}, {" GET /x HTTP/1.1\r\n", Sniffed::kHttp11},
+      {"GET\t/x HTTP/1.1\r\n", Sniffed::kHttp11}, {"GET /x HTTP/1.1 \r\n", Sniffed::kHttp11}, {"GET /x y HTTP/1.1\r\n", Sniffed::kHttp11},
+      {"GET http://a@b/x HTTP/1.1\r\n", Sniffed::kHttp11}, {"OPTIONS * HTTP/1.1\r\n", Sniffed::kHttp11}, {"CONNECT a:1 HTTP/1.1\r\n", Sniffed::kHttp11},
+      {"GET http://a@@b/x HTTP/1.1\r\n", Sniffed::kOther}, {"GET a HTTP/1.1\r\n", Sniffed::kOther}, {"GET a:80 HTTP/1.1\r\n", Sniffed::kOther},
+      {"GET http: HTTP/1.1\r\n", Sniffed::kOther}, {"GET /caf\xe9 HTTP/1.1\r\n", Sniffed::kOther}, {" /x HTTP/1.1\r\n", Sniffed::kOther},
+      {"G(T /x HTTP/1.1\r\n", Sniffed::kOther}, {"GET /x HTTP/2.0\r\n", Sniffed::kOther}, {"GET /x http/1.1\r\n", Sniffed::kOther},
+      {"GET /x\r\n", Sniffed::kOther}, {"nonsense\r\n", Sniffed::kOther}, {"GET HTTP/1.1\r\n", Sniffed::kOther},
+      {"GET /x HTTP/1.", Sniffed::kMore}, {"PRI * HT", Sniffed::kMore}, {"\x16\x03", Sniffed::kOther}, {"", Sniffed::kMore},
+  };
+  for (const auto& c : cases) EXPECT_EQ(sniff(c.bytes), c.is) << c.bytes;
+}
+
 }  // namespace
 }  // namespace lateen::proxy

@@ -81,7 +81,9 @@ LocalReply bad_grpc_web() {
 LocalReply cors_answer() { return make_reply(200, "", 0, "cors_response"); }
 LocalReply request_receive_timeout() { return make_reply(408, "request timeout", 0, "request_overall_timeout"); }
 LocalReply upgrade_refused() { return make_reply(403, "", 0, "upgrade_failed"); }
-LocalReply http_10_refused() { return make_reply(426, "", 0, "low_version"); }
+LocalReply http_10_refused() { return make_reply(426, "Upgrade Required", 0, "low_version"); }
+LocalReply missing_host() { return make_reply(400, "", 0, "missing_host"); }
+LocalReply bad_scheme() { return make_reply(403, "Forbidden", 0, "scheme_of_another_connection"); }
 LocalReply bad_header_name() { return make_reply(400, "", 0, "unexpected_underscore"); }
 LocalReply bad_path() { return make_reply(400, "", 0, "path_normalization_failed"); }
 
@@ -95,6 +97,7 @@ std::uint32_t reset_flag(ResetReason reason) {
     case ResetReason::kProtocolError:
       return kUpstreamProtocolError;
     case ResetReason::kRefused:
+    case ResetReason::kRemoteReset:
       return kUpstreamRemoteReset;
     case ResetReason::kOverflow:
       return kUpstreamOverflow;
@@ -119,6 +122,8 @@ std::string_view reset_words(ResetReason reason) {
       return "protocol error";
     case ResetReason::kRefused:
       return "remote refused stream reset";
+    case ResetReason::kRemoteReset:
+      return "remote reset";
     case ResetReason::kOverflow:
       return "overflow";
     case ResetReason::kNone:

@@ -23,10 +23,10 @@ void Request::begin(stream::ServerStream& server, End end, RequestOrigin origin)
   const bool ended = end == End::kYes;
   body_.begin(!ended);
   if (ended) body_.append(stream::Buffer(), End::kYes);
-  if (head.expects_continue && !origin_.settings->proxies_100_continue && !ended) {
+  if (head.expects_continue && !origin_.settings->proxies_100_continue) {
     http::ResponseHead go_on;
     go_on.status = kContinueStatus;
-    server.send_informational(go_on);
+    if (!ended) server.send_informational(go_on);
     head.headers.remove(http::HeaderId::kExpect);
     head.expects_continue = false;
   }

@@ -352,15 +352,16 @@ TEST_F(RequestFeatures, AGrpcRequestMaySayHowLongItsStreamLasts) {
     std::optional<Duration> allowed, own;   // grpc_timeout_header_max, max_stream_duration
     const char* asked;                      // grpc-timeout; "": none
     Duration lasts;                         // zero: no end
+    const char* told;                       // grpc-timeout upstream
   } cases[] = {
-      {std::nullopt, 2s, "500m", 2s},   // not looked at
-      {0s, 0s, "500m", 500ms},          // what istiod sends to the inbound side: as asked
-      {0s, 2s, "", 2s},
-      {0s, 0s, "", 0s},
-      {1s, 2s, "500m", 500ms},
-      {1s, 2s, "5S", 1s},
-      {1s, std::nullopt, "0S", 1s},
-      {1s, 2s, "soon", 2s},
+      {std::nullopt, 2s, "5S", 2s, "5S"},   // not looked at
+      {0s, 0s, "5S", 5s, "5000m"},          // what istiod sends to the inbound side: as asked
+      {0s, 2s, "", 2s, ""},
+      {0s, 0s, "", 0s, ""},
+      {1s, 2s, "500m", 500ms, "500m"},
+      {1s, 2s, "5S", 1s, "1000m"},
+      {1s, std::nullopt, "0S", 1s, "1000m"},
+      {1s, 2s, "soon", 2s, "soon"},
   };
   for (const auto& c : cases) {
     machine.reset();
@@ -373,6 +374,7 @@ TEST_F(RequestFeatures, AGrpcRequestMaySayHowLongItsStreamLasts) {
     forward().stream_duration_max = c.own;
     builder.http().stream_idle_timeout = 0s;
     open();
+    EXPECT_EQ(head.headers.get("grpc-timeout").value_or(""), c.told);
     const std::size_t at = static_cast<std::size_t>(&c - cases);
     if (c.lasts == Duration::zero()) {
       EXPECT_EQ(machine.deadline(), Deadlines::kNever) << at;

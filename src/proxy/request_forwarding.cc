@@ -1,40 +1,16 @@
 // From the route to the first try: the third part of RequestMachine.
 #include <algorithm>
-#include <charconv>
 
 #include "base/result.h"
+#include "proxy/grpc_timeout.h"
 #include "proxy/header_mutation.h"
 #include "proxy/request_hash.h"
 #include "proxy/request_machine.h"
 #include "proxy/request_record.h"
 #include "proxy/shadow_request.h"
+#include "runtime/match.h"
 
 namespace lateen::proxy {
-namespace {
-
-// As many as a Duration can hold, and longer than anybody waits.
-constexpr std::int64_t kHoursMax = 1'000'000;
-
-// "<up to 8 digits><unit>" (gRPC over HTTP2, "Timeout"); nothing where it is something else.
-std::optional<Duration> grpc_timeout(const http::HeaderMap& headers) {
-  const std::optional<std::string_view> text = headers.get("grpc-timeout");
-  if (!text || text->size() < 2 || text->size() > 9) return std::nullopt;
-  std::int64_t value = 0;
-  const char* unit = text->data() + text->size() - 1;
-  const auto [end, error] = std::from_chars(text->data(), unit, value);
-  if (error != std::errc() || end != unit || value < 0) return std::nullopt;
-  switch (*unit) {
-    case 'H': return std::chrono::hours(std::min(value, kHoursMax));
-    case 'M': return std::chrono::minutes(value);
-    case 'S': return std::chrono::seconds(value);
-    case 'm': return std::chrono::milliseconds(value);
-    case 'u': return std::chrono::microseconds(value);
-    case 'n': return std::chrono::nanoseconds(value);
-    default: return std::nullopt;
-  }
-}
-
-}  // namespace
 
 // A gRPC request may set the timeout by grpc-timeout, up to what the route allows; the route's own timeout is then not
 // looked at (Envoy's max_grpc_timeout).
@@ -58,9 +34,22 @@ Duration RequestMachine::stream_duration_of(const runtime::Forward& forward) con
   return forward.stream_duration_max.value_or(Duration::zero());
 }
 
-bool RequestMachine::may_upgrade(const runtime::Forward& forward) const {
-  if (head_->method == "CONNECT" && !head_->is_upgrade) return settings().connect_upgrades && forward.connect_allowed;
-  return !head_->is_upgrade || (settings().websocket_upgrades && forward.upgrades_allowed);
+// The next hop is told in Envoy's words how long it has.
+void RequestMachine::tell_stream_duration(Duration most) {
+  if (most <= Duration::zero() || !is_grpc(*head_) || !grpc_timeout(head_->headers)) return;
+  head_->headers.set("grpc-timeout", grpc_timeout_text(std::chrono::duration_cast<std::chrono::milliseconds>(most)));
+}
+
+// Asked before faults and direct responses, as in Envoy.
+bool RequestMachine::may_upgrade() const {
+  const auto* forward = std::get_if<runtime::Forward>(&decision_.route->action);
+  if (head_->method == "CONNECT" && !head_->is_upgrade) {
+    return settings().connect_upgrades && (forward == nullptr || forward->connect_allowed);
+  }
+  if (!head_->is_upgrade) return true;
+  const std::string_view to = head_->headers.get(http::HeaderId::kUpgrade).value_or("");
+  const bool by_route = forward == nullptr || forward->upgrades_allowed;
+  return settings().websocket_upgrades && by_route && runtime::equals_ignoring_case(to, "websocket");
 }
 
 bool RequestMachine::ends_tunnel() const {
@@ -71,7 +60,6 @@ bool RequestMachine::ends_tunnel() const {
 void RequestMachine::enter_forwarding(const runtime::Forward& forward, Time now, Random& random) {
   forward_ = &forward;
   route_timeout_ = timeout_of(forward);
-  if (!may_upgrade(forward)) return enter_replied(upgrade_refused());
   if (!forward.cluster_header.empty()) {
     named_.emplace();
     named_->name = head_->headers.get(forward.cluster_header).value_or("");

@@ -24,9 +24,9 @@ constexpr std::uint64_t kInternalAtEdge = bit(HeaderId::kXEnvoyDecoratorOperatio
 constexpr std::array<std::string_view, 10> kOtherInternal = {
     "x-envoy-retry-grpc-on", "x-envoy-retriable-status-codes", "x-envoy-retriable-header-names",
     "x-envoy-upstream-alt-stat-name", "x-envoy-upstream-rq-timeout-alt-response", "x-envoy-force-trace", "x-envoy-ip-tags",
-    "x-envoy-original-url", "x-envoy-hedge-on-per-try-timeout", "x-envoy-original-dst-host"};
-constexpr std::array<std::string_view, 2> kOtherInternalAtEdge = {"x-envoy-downstream-service-cluster",
-                                                                  "x-envoy-downstream-service-node"};
+    "x-envoy-original-url", "x-envoy-hedge-on-per-try-timeout", "x-envoy-upstream-stream-duration-ms"};
+constexpr std::array<std::string_view, 3> kOtherInternalAtEdge = {
+    "x-envoy-downstream-service-cluster", "x-envoy-downstream-service-node", "x-envoy-original-host"};
 
 // One pass tells which well-known names are there: most requests have none of those looked for.
 std::uint64_t names_present(const http::HeaderMap& headers) {
@@ -70,6 +70,12 @@ std::string_view trusted_address(std::string_view forwarded_for, std::uint32_t h
   return trimmed(comma == std::string_view::npos ? forwarded_for : forwarded_for.substr(comma + 1));
 }
 
+bool is_address(std::string_view text) {
+  if (text.empty()) return false;
+  const bool v6 = text.find(':') != std::string_view::npos;
+  return net::parse_address(v6 ? "[" + std::string(text) + "]:0" : std::string(text) + ":0").has_value();
+}
+
 // use_remote_address: we are the edge and say who the client is.
 void set_edge_headers(http::RequestHead& head, const runtime::HttpConnectionSettings& settings,
                       const ConnectionFacts& connection) {
@@ -81,6 +87,7 @@ void set_edge_headers(http::RequestHead& head, const runtime::HttpConnectionSett
   }
   std::string_view client;
   if (settings.trusted_hops > 0) client = trusted_address(forwarded_for, settings.trusted_hops);
+  if (!is_address(client)) client = {};
   const std::string client_address(client.empty() ? connection.remote_ip : client);
   if (!forwarded_for.empty()) forwarded_for += ',';
   forwarded_for += connection.remote_ip;
@@ -140,9 +147,7 @@ std::string client_address(const http::RequestHead& head, const runtime::HttpCon
       if (field.id == HeaderId::kXForwardedFor) found = trusted_address(field.value, settings.trusted_hops + 1);
     }
   }
-  const bool v6 = found.find(':') != std::string_view::npos;
-  const std::string with_port = v6 ? "[" + std::string(found) + "]:0" : std::string(found) + ":0";
-  return std::string(!found.empty() && net::parse_address(with_port) ? found : connection.remote_ip);
+  return std::string(is_address(found) ? found : connection.remote_ip);
 }
 
 void write_uuid(char* out, Random& random) {
@@ -167,6 +172,7 @@ Preparation prepare_request(http::RequestHead& head, const runtime::HttpConnecti
   }
   const std::uint64_t present = names_present(head.headers);
   const bool edge = settings.use_remote_address;
+  if (edge && head.absolute_form && head.scheme == "https" && !connection.tls) return Preparation::kBadScheme;
   if (connection.tls || (present & bit(HeaderId::kOther)) != 0) set_forwarded_client_cert(head.headers, settings, connection.client_tls);
   remove_internal(head.headers, present, edge);
   if (edge) {

@@ -24,6 +24,7 @@ enum class Preparation : std::uint8_t {
   kReady,
   kBadPath,    // 400
   kBadName,    // 400: an underscore in a field name
+  kBadScheme,  // 403: "https://..." over a connection without TLS, at the edge
   kRedirect,   // the client is to ask for `storage` (307)
 };
 

@@ -44,7 +44,7 @@ void RequestMachine::reset() {
   idle_timeout_ = route_timeout_ = Duration{};
   try_timeout_.reset();
   request_ended_ = try_opened_ = response_started_ = upgraded_ = result_in_trailers_ = retry_failed_before_ = false;
-  timeout_reported_ = false;
+  timeout_reported_ = operation_named_ = false;
   late_last_ = late_count_ = 0;
   tries_ = record_attempts_ = picks_lost_ = 0;
   status_ = 0;
@@ -120,6 +120,11 @@ void RequestMachine::start(RequestContext context, http::RequestHead& head, bool
     case runtime::Outcome::kUnsupported:
       break;
   }
+  // A caller's proxy may have named the operation: that name is for this proxy, not for the service.
+  if (!context_.outbound && head.headers.has(http::HeaderId::kXEnvoyDecoratorOperation)) {
+    operation_named_ = true;
+    head.headers.remove(http::HeaderId::kXEnvoyDecoratorOperation);
+  }
   if (decision_.virtual_host->require_tls && !context_.connection.tls) {
     LocalReply reply{.status = 301, .details = "direct_response"};
     runtime::Redirect to_https;
@@ -127,6 +132,7 @@ void RequestMachine::start(RequestContext context, http::RequestHead& head, bool
     reply.location = redirect_location(*decision_.route, to_https, head);
     return enter_replied(std::move(reply));
   }
+  if (!may_upgrade()) return enter_replied(upgrade_refused());
   if (const auto* forward = std::get_if<runtime::Forward>(&decision_.route->action); forward != nullptr) {
     if (forward->idle_timeout) {
       idle_timeout_ = *forward->idle_timeout;
@@ -135,6 +141,7 @@ void RequestMachine::start(RequestContext context, http::RequestHead& head, bool
     }
     const Duration most = stream_duration_of(*forward);
     if (most > Duration::zero()) deadlines_.set(DeadlineKind::kDuration, now + most);
+    if (forward->grpc_stream_duration_max) tell_stream_duration(most);
   }
   enter_fault(now, random);
 }
@@ -142,6 +149,10 @@ void RequestMachine::start(RequestContext context, http::RequestHead& head, bool
 bool RequestMachine::prepare(Random& random) {
   if (head_->version == http::Version::kHttp10 && !settings().accepts_http_10) {
     enter_replied(http_10_refused());
+    return false;
+  }
+  if (head_->authority.empty() && head_->version == http::Version::kHttp10) {   // HTTP/1.1 without a host is no request at all
+    enter_replied(missing_host());
     return false;
   }
   if (head_->absolute_form && !settings().accepts_absolute_url) {
@@ -156,6 +167,9 @@ bool RequestMachine::prepare(Random& random) {
       return false;
     case Preparation::kBadName:
       enter_replied(bad_header_name());
+      return false;
+    case Preparation::kBadScheme:
+      enter_replied(bad_scheme());
       return false;
     case Preparation::kRedirect: {
       LocalReply reply{.status = kTemporaryRedirect, .details = "path_normalization_failed"};
@@ -266,6 +280,9 @@ std::string_view RequestMachine::write_local_reply(http::ResponseHead& head, std
   if (cors_ == CorsVerdict::kPreflight || cors_ == CorsVerdict::kAllowed) allow_origin(*cors, cors_origin_, head.headers);
   if (forward_ != nullptr && tries_ > 0 && decision_.virtual_host->include_attempt_count_in_response) {
     head.headers.set(http::HeaderId::kXEnvoyAttemptCount, std::to_string(tries_));
+  }
+  if (tells_operation() && reply_.details != upgrade_refused().details) {   // which Envoy finds before a route
+    head.headers.set(http::HeaderId::kXEnvoyDecoratorOperation, decision_.route->operation);
   }
   head.headers.add(http::HeaderId::kDate, date);
   head.headers.add_reference(http::HeaderId::kServer, settings().server_name);

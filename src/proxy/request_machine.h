@@ -166,12 +166,13 @@ class RequestMachine {
   bool prepare(Random& random);
   Duration timeout_of(const runtime::Forward& forward) const;
   Duration stream_duration_of(const runtime::Forward& forward) const;
+  void tell_stream_duration(Duration most);
   void enter_fault(Time now, Random& random);
   void after_delay(Time now, Random& random);
   bool enter_cors(Random& random);
   void enter_route_action(Time now, Random& random);
   void enter_forwarding(const runtime::Forward& forward, Time now, Random& random);
-  bool may_upgrade(const runtime::Forward& forward) const;
+  bool may_upgrade() const;
   void choose_shadows(const runtime::Forward& forward, Random& random);
   void enter_trying(Time now);
   void enter_back_off(RetryAnswer answer, Time now, Random& random);
@@ -187,6 +188,10 @@ class RequestMachine {
   void accept_response(http::ResponseHead& head, bool ended, std::int32_t grpc, std::string_view date, Time now);
   void wait_for_late();
   void drop_late();
+  // Whether a server's proxy names the operation in its response.
+  bool tells_operation() const {
+    return !context_.outbound && !operation_named_ && decision_.route != nullptr && !decision_.route->operation.empty();
+  }
   bool hedges() const { return forward_->hedge && forward_->hedge->on_per_try_timeout; }
   void on_route_timeout();
   void on_try_timeout(Time now, Random& random);
@@ -229,6 +234,7 @@ class RequestMachine {
   bool result_in_trailers_ = false;
   bool retry_failed_before_ = false;                    // for "retried and the latest reset reason"
   bool timeout_reported_ = false;                       // of the current try, to outlier detection
+  bool operation_named_ = false;                        // by the caller's proxy: the response does not repeat it
   std::uint32_t late_last_ = 0, late_count_ = 0;        // late tries: the last number given, and how many there are
   std::uint32_t tries_ = 0, record_attempts_ = 0, picks_lost_ = 0;
 

@@ -34,6 +34,7 @@ struct RequestMachineFixture : ::testing::Test {
     context.settings = &settings;
     context.table = snapshot->route_tables.at("routes");
     context.connection.remote_ip = "10.0.0.9";
+    context.outbound = outbound;
     machine.start(std::move(context), head, ended, now, random);
   }
   // start() and a stream.
@@ -87,6 +88,7 @@ struct RequestMachineFixture : ::testing::Test {
   http::RequestHead head;
   http::ResponseHead response;
   Limit retries;
+  bool outbound = true;
   RequestMachine machine;
   Random random{1};
   Time now{1h};

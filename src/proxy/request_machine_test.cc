@@ -257,6 +257,7 @@ TEST_F(RequestMachineTest, UpgradeEndsTimeoutsAndRetries) {
   builder.http().stream_idle_timeout = 0s;
   retry().retry_on = runtime::kRetry5xx;
   head.is_upgrade = true;
+  head.headers.add("upgrade", "WebSocket");
   open(false);
   respond(101, false);
   EXPECT_EQ(actions(), "report101 respond");
@@ -269,6 +270,45 @@ TEST_F(RequestMachineTest, UpgradeIsRefusedWhereNotAllowed) {
   start(false);
   EXPECT_EQ(actions(), "reply");
   EXPECT_EQ(machine.local_reply().status, 403);
+  machine.reset();
+  builder.http().websocket_upgrades = true;
+  head.headers.add("upgrade", "other");
+  start(false);
+  EXPECT_EQ(reply(), "403 ") << "upgrade_configs names WebSocket alone";
+}
+
+TEST_F(RequestMachineTest, ResetsOfStreamsAndOfConnectionsAreTold) {
+  const struct {
+    ResetReason reason;
+    std::uint32_t flag;
+    const char* words;
+  } cases[] = {{ResetReason::kRemoteReset, kUpstreamRemoteReset, "remote reset"},
+               {ResetReason::kConnectionTermination, kUpstreamConnectionTermination, "connection termination"}};
+  for (const auto& c : cases) {
+    machine.reset();
+    open();
+    reset(c.reason);
+    EXPECT_EQ(actions(), "report0 end-try reply");
+    EXPECT_EQ(machine.flags(), c.flag);
+    EXPECT_EQ(machine.local_reply().body, std::string("upstream connect error or disconnect/reset before headers. reset reason: ") + c.words);
+  }
+}
+
+TEST_F(RequestMachineTest, AServersProxyNamesTheOperationUnlessItsClientDid) {
+  outbound = false;
+  route.operation = "reviews:9080/*";
+  for (const bool named : {false, true}) {
+    machine.reset();
+    head.headers.clear();
+    if (named) head.headers.add("x-envoy-decorator-operation", "mine");
+    open();
+    EXPECT_EQ(head.headers.get("x-envoy-decorator-operation"), std::nullopt);
+    reset(ResetReason::kConnectionTermination);
+    actions();
+    http::ResponseHead out;
+    machine.write_local_reply(out, "now");
+    EXPECT_EQ(out.headers.get("x-envoy-decorator-operation").value_or(""), named ? "" : "reviews:9080/*");
+  }
 }
 
 TEST_F(RequestMachineTest, RedirectsAndDirectResponses) {
@@ -328,6 +368,15 @@ TEST_F(RequestMachineTest, HeaderOperationsOfAllLevels) {
   EXPECT_EQ(response.headers.get("x-answer"), "1");
 }
 
+TEST_F(RequestMachineTest, OnlyAnAddressIsBelievedOfATrustedHop) {
+  builder.http().use_remote_address = true;
+  builder.http().trusted_hops = 1;
+  head.headers.add("x-forwarded-for", "nonsense");
+  open();
+  EXPECT_EQ(head.headers.get("x-forwarded-for"), "nonsense,10.0.0.9");
+  EXPECT_EQ(head.headers.get("x-envoy-external-address"), "10.0.0.9");
+}
+
 TEST_F(RequestMachineTest, GatewaysSayWhoTheClientIs) {
   builder.http().use_remote_address = true;
   builder.http().server_name = "istio-envoy";
@@ -358,7 +407,24 @@ TEST_F(RequestMachineTest, Http10IsRefusedUnlessAccepted) {
   head.version = http::Version::kHttp10;
   start();
   EXPECT_EQ(actions(), "reply");
-  EXPECT_EQ(machine.local_reply().status, 426);
+  EXPECT_EQ(reply(), "426 Upgrade Required");
+  machine.reset();
+  builder.http().accepts_http_10 = true;
+  open();
+  machine.reset();
+  head.authority = "";
+  start();
+  EXPECT_EQ(reply(), "400 ") << "where should it go?";
+}
+
+TEST_F(RequestMachineTest, TheEdgeRefusesHttpsWithoutTls) {
+  head.absolute_form = true;
+  head.scheme = "https";
+  open();
+  machine.reset();
+  builder.http().use_remote_address = true;
+  start();
+  EXPECT_EQ(reply(), "403 Forbidden");
 }
 
 TEST_F(RequestMachineTest, ConcurrentRetriesOverTheLimitAnswerWithWhatThereIs) {

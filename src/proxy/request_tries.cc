@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "base/result.h"
+#include "proxy/grpc_timeout.h"
 #include "proxy/header_mutation.h"
 #include "proxy/request_machine.h"
 #include "proxy/request_record.h"
@@ -18,23 +19,6 @@ void set_number(http::HeaderMap& headers, http::HeaderId id, std::int64_t value)
   char text[24];
   const auto end = std::to_chars(text, text + sizeof text, value).ptr;
   headers.set(id, std::string_view(text, static_cast<std::size_t>(end - text)));
-}
-
-// At most eight digits and a unit (gRPC over HTTP2, "Timeout").
-std::string grpc_timeout_text(std::int64_t milliseconds) {
-  constexpr std::int64_t kDigitsMax = 99'999'999;
-  struct Step {
-    std::int64_t by;
-    char unit;
-  };
-  std::int64_t value = milliseconds;
-  char unit = 'm';
-  for (const Step& step : {Step{1000, 'S'}, Step{60, 'M'}, Step{60, 'H'}}) {
-    if (value <= kDigitsMax) break;
-    value /= step.by;
-    unit = step.unit;
-  }
-  return std::to_string(std::min(value, kDigitsMax)) + unit;
 }
 
 }  // namespace
@@ -63,7 +47,7 @@ void RequestMachine::set_expected_timeout(Time now) {
   // 0 would mean no timeout at all to the next hop.
   const std::int64_t milliseconds = std::max<std::int64_t>(1, duration_cast<std::chrono::milliseconds>(expected).count());
   set_number(head_->headers, http::HeaderId::kXEnvoyExpectedRqTimeoutMs, milliseconds);
-  if (forward().grpc_timeout_max && is_grpc(*head_)) head_->headers.set("grpc-timeout", grpc_timeout_text(milliseconds));
+  if (forward().grpc_timeout_max && is_grpc(*head_)) head_->headers.set("grpc-timeout", grpc_timeout_text(std::chrono::milliseconds(milliseconds)));
 }
 
 void RequestMachine::on_cluster(std::shared_ptr<const runtime::Cluster> policy, Limit& retries) {
@@ -191,7 +175,7 @@ void RequestMachine::finish_response_head(http::ResponseHead& head, std::string_
   // The operation's name goes forward from a client's proxy and back from a server's.
   if (context_.outbound) {
     head.headers.remove(HeaderId::kXEnvoyDecoratorOperation);
-  } else if (!decision_.route->operation.empty()) {
+  } else if (tells_operation()) {
     head.headers.set(HeaderId::kXEnvoyDecoratorOperation, decision_.route->operation);
   }
   for (const std::string& cookie : set_cookies_) head.headers.add(HeaderId::kSetCookie, cookie);

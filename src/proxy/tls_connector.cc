@@ -99,12 +99,18 @@ bool is_ip(std::string_view text) {
   return net::parse_address(v6 ? "[" + std::string(text) + "]:0" : std::string(text) + ":0").has_value();
 }
 
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return out;
+}
+
 std::string server_name(const runtime::UpstreamTls& tls, const ConnectionWish& wish, std::string_view host) {
   if (tls.sni_from_host && !host.empty()) return std::string(host);
   if (tls.sni_from_request) {
     // An IP is no server name (RFC 6066, section 3); the configured one stands in.
     const std::string_view name = without_port(wish.authority);
-    if (!name.empty() && !is_ip(name)) return std::string(name);
+    if (!name.empty() && !is_ip(name)) return lower(name);
   }
   return tls.sni;
 }

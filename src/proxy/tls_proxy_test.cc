@@ -69,6 +69,7 @@ struct TlsProxyTest : SceneTest {
     stream::TlsServerSettings settings;
     const MadeCertificate made = issue("upstream", std::move(names));
     settings.common.identities.push_back({made.certificate, made.private_key, ""});
+    settings.common.alpn = {"h2", "http/1.1"};
     settings.requires_client_certificate = mutual;
     if (mutual) settings.common.trust.emplace().ca = root().certificate;
     upstream.set_transport([this, context = *stream::TlsContext::server(settings)](std::unique_ptr<net::Socket> socket) {
@@ -222,6 +223,7 @@ TEST_F(TlsProxyTest, UpstreamTlsIsVerified) {
   serve({upstream.address()}, cluster("spiffe://td/reviews"));
   EXPECT_EQ(get().status, 200);
   EXPECT_EQ(upstream_socket->server_name(), "outbound_.9080_._.reviews");
+  EXPECT_EQ(upstream_socket->application_protocol(), "http/1.1") << "offered by default";
   // A new policy holds for new connections; the pool's old one is closed with the upstream's.
   upstream.peer(0).close();
   scene->network().run_for(1s);
@@ -235,6 +237,9 @@ TEST_F(TlsProxyTest, UpstreamTlsIsVerified) {
   scene->config().cluster("up", cluster("", [](runtime::UpstreamTls& tls) { tls.sni_from_request = tls.names_from_sni = true; }));
   scene->apply();
   EXPECT_EQ(get().status, 200);
+  EXPECT_EQ(upstream_socket->server_name(), "reviews");
+  Peer shouting(scene->outside(), at);
+  EXPECT_EQ(exchange(shouting, "GET / HTTP/1.1\r\nhost: REVIEWS\r\n\r\n").status, 200);
   EXPECT_EQ(upstream_socket->server_name(), "reviews");
   Peer other(scene->outside(), at);
   EXPECT_EQ(exchange(other, "GET / HTTP/1.1\r\nhost: ratings:9080\r\n\r\n").status, 503);

@@ -10,6 +10,10 @@
 #include <google/protobuf/any.pb.h>
 #include <google/protobuf/struct.pb.h>
 
+#include <algorithm>
+#include <bitset>
+#include <functional>
+
 #include "runtime/compile_tls.h"
 #include "runtime/loose_message.h"
 
@@ -51,26 +55,49 @@ void compile_address(const core::Address& proto, Listener& out, Fields& fields) 
 
 using PortRanges = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
 
-// Ranges of destination ports where a listener filter is off; nothing else is understood.
-PortRanges compile_disabled(const listener::ListenerFilter& filter, Fields& fields) {
-  const Fields::At at(fields, "filter_disabled");
-  PortRanges out;
-  const auto one = [&](const listener::ListenerFilterChainMatchPredicate& rule) {
-    fields.only(rule, {rule.kDestinationPortRangeFieldNumber});
-    fields.only(rule.destination_port_range(), {rule.destination_port_range().kStartFieldNumber, rule.destination_port_range().kEndFieldNumber});
-    if (!rule.has_destination_port_range()) fields.unsupported("only ranges of destination ports are supported");
-    else out.emplace_back(static_cast<std::uint32_t>(rule.destination_port_range().start()),
-                          static_cast<std::uint32_t>(rule.destination_port_range().end()));
-  };
-  const auto& proto = filter.filter_disabled();
-  if (!filter.has_filter_disabled()) return out;
-  if (!proto.has_or_match()) {
-    one(proto);
-    return out;
+using Predicate = listener::ListenerFilterChainMatchPredicate;
+using Ports = std::bitset<65536>;
+
+Ports ports_of(const Predicate& rule, Fields& fields);
+
+template <class Join>
+void join_ports(const Predicate::MatchSet& set, Ports& out, Join join, Fields& fields) {
+  fields.only(set, {set.kRulesFieldNumber});
+  for (const Predicate& rule : set.rules()) out = join(out, ports_of(rule, fields));
+}
+
+Ports ports_of(const Predicate& rule, Fields& fields) {
+  Ports out;
+  switch (rule.rule_case()) {
+    case Predicate::kOrMatch: join_ports(rule.or_match(), out, std::bit_or<>(), fields); break;
+    case Predicate::kAndMatch: join_ports(rule.and_match(), out.set(), std::bit_and<>(), fields); break;
+    case Predicate::kNotMatch: out = ~ports_of(rule.not_match(), fields); break;
+    case Predicate::kAnyMatch:
+      if (rule.any_match()) out.set();
+      break;
+    case Predicate::kDestinationPortRange: {
+      const auto& range = rule.destination_port_range();
+      fields.only(range, {range.kStartFieldNumber, range.kEndFieldNumber});
+      const int last = std::min(range.end(), 65536);
+      for (int port = std::max(range.start(), 0); port < last; ++port) out.set(static_cast<std::size_t>(port));
+      break;
+    }
+    case Predicate::RULE_NOT_SET: fields.refuse("needs a rule"); break;
   }
-  fields.only(proto, {proto.kOrMatchFieldNumber});
-  fields.only(proto.or_match(), {proto.or_match().kRulesFieldNumber});
-  for (const auto& rule : proto.or_match().rules()) one(rule);
+  return out;
+}
+
+// Ranges of destination ports, each without its end, where a listener filter is off.
+PortRanges compile_disabled(const listener::ListenerFilter& filter, Fields& fields) {
+  PortRanges out;
+  if (!filter.has_filter_disabled()) return out;
+  const Fields::At at(fields, "filter_disabled");
+  const Ports ports = ports_of(filter.filter_disabled(), fields);
+  for (std::uint32_t port = 0; port < ports.size(); ++port) {
+    if (!ports.test(port)) continue;
+    if (!out.empty() && out.back().second == port) ++out.back().second;
+    else out.emplace_back(port, port + 1);
+  }
   return out;
 }
 

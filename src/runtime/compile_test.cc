@@ -519,6 +519,35 @@ TEST(Metadata, RingsOfPointsPerHost) {
   }
 }
 
+TEST(ListenerFilters, AreOffAtTheirPorts) {
+  using Ranges = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
+  const auto range = [](int start, int end) {
+    return R"({"destination_port_range": {"start": )" + std::to_string(start) + R"(, "end": )" + std::to_string(end) + "}}";
+  };
+  const struct {
+    std::string predicate;
+    Ranges off;
+  } cases[] = {
+      {range(80, 81), {{80, 81}}},
+      {R"({"or_match": {"rules": [)" + range(80, 81) + "," + range(81, 90) + "," + range(443, 444) + "]}}", {{80, 90}, {443, 444}}},
+      {R"({"not_match": )" + range(80, 81) + "}", {{0, 80}, {81, 65536}}},
+      {R"({"and_match": {"rules": [)" + range(80, 100) + R"(, {"not_match": )" + range(90, 91) + "}]}}", {{80, 90}, {91, 100}}},
+      {R"({"any_match": true})", {{0, 65536}}},
+  };
+  for (const auto& c : cases) {
+    xds::Resources resources;
+    ClusterNames names;
+    add_listeners(R"([{"name": "l", "address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}, "listener_filters": [
+      {"name": "h", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.http_inspector.v3.HttpInspector"},
+       "filter_disabled": )" + c.predicate + R"(}], "filter_chains": [{"filters": [{"name": "t", "typed_config": {
+      "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "s", "cluster": "c"}}]}]}])", resources);
+    const Compiled compiled = compile(resources, nullptr, names);
+    EXPECT_TRUE(compiled.refused.empty());
+    ASSERT_TRUE(compiled.snapshot->listeners.contains("l"));
+    EXPECT_EQ(compiled.snapshot->listeners.at("l")->sniffing_off_ports, c.off) << c.predicate;
+  }
+}
+
 TEST(Metadata, DelayCountsAgainstTheTimeout) {
   xds::Resources resources;
   ClusterNames names;

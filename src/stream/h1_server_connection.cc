@@ -61,7 +61,7 @@ class H1ServerConnection final : public ServerConnection, private net::SocketEve
   bool drop_body();
   void refuse(std::uint16_t status, std::string_view detail);
   bool is_http2() const;
-  bool is_neither() const;
+  bool is_bad_preface() const;
   void hand_over();
 
   void flush();
@@ -296,7 +296,7 @@ bool H1ServerConnection::read_head() {
         hand_over();
         return false;
       }
-      if (is_neither()) {
+      if (is_bad_preface()) {
         linger();
         acceptor_.on_refused(parser_.refusal().status, parser_.refusal().detail);
         return true;
@@ -400,15 +400,16 @@ bool H1ServerConnection::is_http2() const {
   return kH2Preface.starts_with(seen);
 }
 
-// Where HTTP/2 is spoken too, a first line whose third word is no version of HTTP is a bad preface: an answer in HTTP/1.1 would be
-// read as frames.
-bool H1ServerConnection::is_neither() const {
+// Where HTTP/2 is spoken too, a line of three words without HTTP or a target among them is a bad preface (h2spec 3.5/2): an answer in
+// HTTP/1.1 would be read as frames. Whatever looks more like a request gets its answer.
+bool H1ServerConnection::is_bad_preface() const {
   if (options_.http2 == nullptr || had_request_) return false;
   const std::string_view seen(region_.data(), region_.size());
   const std::string_view line = seen.substr(0, seen.find('\r'));
   const std::size_t first = line.find(' ');
-  const std::size_t second = first == std::string_view::npos ? first : line.find(' ', first + 1);
-  return line.size() < seen.size() && second != std::string_view::npos && !line.substr(second + 1).starts_with("HTTP");
+  if (line.size() == seen.size() || first == std::string_view::npos || line.find("HTTP") != std::string_view::npos) return false;
+  const std::string_view rest = line.substr(first + 1);
+  return rest.find(' ') != std::string_view::npos && !rest.starts_with('/') && !rest.starts_with('*');
 }
 
 void H1ServerConnection::hand_over() {

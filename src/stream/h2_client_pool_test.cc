@@ -240,7 +240,7 @@ TEST(H2ClientPool, ResetsOfThePeerAndLostConnectionsTellWhetherBytesHadLeft) {
   f.start();
   f.run();
   f.say(0, hello() + frame(kRst, 0, 1, number(2, 4)));
-  EXPECT_TRUE(f.exchanges[0]->log.starts_with(" reset3+")) << f.exchanges[0]->log;
+  EXPECT_TRUE(f.exchanges[0]->log.starts_with(" reset10+")) << f.exchanges[0]->log;
   f.start();
   f.run();
   f.listener.at(0).close();

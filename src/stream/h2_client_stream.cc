@@ -159,7 +159,7 @@ void H2ClientExchange::on_closed(http::H2ClientClose why, std::string_view detai
   switch (why) {
     case http::H2ClientClose::kComplete: return;   // the handler knows
     case http::H2ClientClose::kRefused: reason = ResetReason::kRefused; break;
-    case http::H2ClientClose::kPeerReset: break;
+    case http::H2ClientClose::kPeerReset: reason = ResetReason::kRemoteReset; break;
     case http::H2ClientClose::kProtocolError: reason = ResetReason::kProtocolError; break;
     case http::H2ClientClose::kLocalReset: reason = ResetReason::kLocal; break;
   }

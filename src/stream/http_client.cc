@@ -24,6 +24,7 @@ ErrorCode error_code(ResetReason reason) {
     case ResetReason::kIdleTimeout:
     case ResetReason::kHeaderTimeout: return ErrorCode::kTimeout;
     case ResetReason::kConnectionTermination:
+    case ResetReason::kRemoteReset:
     case ResetReason::kRefused: return ErrorCode::kPeerClosed;
     case ResetReason::kProtocolError: return ErrorCode::kProtocol;
     case ResetReason::kOverflow: return ErrorCode::kOverLimit;

@@ -86,7 +86,20 @@ TEST(H2ServerConnection, WhatOnlyBeginsLikeThePrefaceIsRefused) {
   }
 }
 
-TEST(H2ServerConnection, WhatIsNoHttpAtAllIsClosedWithoutAnswer) {
+TEST(H2ServerConnection, WhatIsNoHttpAtAllIsToldSo) {
+  for (const char* text : {"nonsense\r\n\r\n", " GET / HTTP/1.1\r\n\r\n", "GET / HTTX/1.1\r\n\r\n", "GET / a HTTP/1.1\r\n\r\n", "GET * FTP\r\n\r\n"}) {
+    testing::VirtualLoop loop(1, testing::NetworkOptions::calm());
+    Server server(loop, {}, make_either);
+    testing::Peer peer(loop, server.address());
+    peer.write(text);
+    loop.run_for(3s);
+    EXPECT_TRUE(peer.received().starts_with("HTTP/1.1 400 ")) << text << peer.received();
+    EXPECT_TRUE(peer.gone()) << text;
+    EXPECT_EQ(server.refused.size(), 1u) << text;
+  }
+}
+
+TEST(H2ServerConnection, ABadPrefaceGetsNoAnswerThatItWouldReadAsFrames) {
   testing::VirtualLoop loop(1, testing::NetworkOptions::calm());
   Server server(loop, {}, make_either);
   testing::Peer peer(loop, server.address());

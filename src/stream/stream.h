@@ -26,13 +26,14 @@ enum class ResetReason : std::uint8_t {
   kNone,
   kConnectFailure,         // refused, unreachable
   kConnectTimeout,
-  kConnectionTermination,  // the peer closed or reset before the message was complete
+  kConnectionTermination,  // the peer closed or reset the connection before the message was complete
   kProtocolError,          // the peer broke the protocol
   kRefused,                // provably not processed (REFUSED_STREAM, GOAWAY)
   kLocal,                  // we gave up: timeout, the other side went away
   kOverflow,               // a limit of ours
   kIdleTimeout,
   kHeaderTimeout,
+  kRemoteReset,            // the peer reset the stream alone (RST_STREAM)
 };
 
 // ---- server side: a request that we received --------------------------------------------------------------------

@@ -59,6 +59,10 @@ std::string reason_of(int error) {
   return reason;
 }
 
+// A certificate that is none of those wanted: the one of X.509's errors nearest to it that OpenSSL tells the peer as
+// certificate_unknown ("some other issue", RFC 8446, section 6.2), as Envoy does.
+constexpr int kNotWanted = X509_V_ERR_SUBJECT_ISSUER_MISMATCH;
+
 int refuse(X509_STORE_CTX* store, TlsConnection& connection, TlsOutcome outcome, int error, std::string text) {
   X509_STORE_CTX_set_error(store, error);
   connection.note_verify_failure(outcome, std::move(text));
@@ -85,19 +89,19 @@ int verify_peer(X509_STORE_CTX* store, void*) {
   of_sni.kind = TlsName::Kind::kDns;
   of_sni.exact = connection.verify_name();
   if (!of_sni.exact.empty() && !has_name(*certificate, of_sni)) {
-    return refuse(store, connection, TlsOutcome::kVerifyName, X509_V_ERR_UNSPECIFIED,
+    return refuse(store, connection, TlsOutcome::kVerifyName, kNotWanted,
                   "verify cert failed: verify SAN list");
   }
   const bool names_fit = trust.names.empty() || std::any_of(trust.names.begin(), trust.names.end(), [&](const TlsName& name) {
                            return has_name(*certificate, name);
                          });
   if (!names_fit) {
-    return refuse(store, connection, TlsOutcome::kVerifyName, X509_V_ERR_UNSPECIFIED,
+    return refuse(store, connection, TlsOutcome::kVerifyName, kNotWanted,
                   "verify cert failed: SAN matcher, certificate SANs are " + list_of_names(*certificate));
   }
   const bool hashes_asked = !trust.certificate_sha256.empty() || !trust.spki_sha256.empty();
   if (hashes_asked && !hash_matches(trust, *certificate)) {
-    return refuse(store, connection, TlsOutcome::kVerifyHash, X509_V_ERR_CERT_REJECTED, "verify cert failed: cert hash and spki");
+    return refuse(store, connection, TlsOutcome::kVerifyHash, kNotWanted, "verify cert failed: cert hash and spki");
   }
   X509_STORE_CTX_set_error(store, X509_V_OK);
   return 1;

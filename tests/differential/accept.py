@@ -66,7 +66,7 @@ def main():
 
         def complaint(folder):
             out = pathlib.Path(scratch) / folder.name
-            resources = run.translate(arguments.lateen, cases_dir, base, folder, out)
+            resources = run.translate(arguments.lateen, base, folder, out)
             return validate(arguments.envoy, out, resources) if resources is not None else "not translated"
 
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -8,7 +8,8 @@ import struct
 import time
 
 CHANGING = {"x-request-id", "date", "x-envoy-upstream-service-time", "x-test-id"}
-SHADOW_SECONDS_MAX = 1    # mirrored requests may come after the answer
+RECORD_SECONDS_MAX = 3    # what upstreams saw may be there only after the answer: mirrors, ends of connections
+HOST_ATTEMPTS_MAX = 8     # until both have chosen the same hosts
 DRAW_SHARE_TOLD = 0.3     # an outcome that one side has in this share of the draws must be seen on the other side
 
 
@@ -27,97 +28,59 @@ def own_addresses():
 OWN_ADDRESSES = own_addresses()
 
 
-class Client:
-    """Keep-alive connections, one for each port."""
-
-    def __init__(self):
-        self.sockets = {}
-
-    def send(self, port, request, test_id):
-        head = [f"{request.method} {request.path} HTTP/1.1", f"host: {request.host}", f"x-test-id: {test_id}"]
-        head += [f"{name}: {value}" for name, value in request.headers]
-        if request.body: head.append(f"content-length: {len(request.body)}")
-        data = ("\r\n".join(head) + "\r\n\r\n").encode("latin-1") + request.body
-        for attempt in range(2):
-            fresh = port not in self.sockets
-            if fresh:
-                connection = socket.create_connection(("127.0.0.1", port), timeout=4)
-                self.sockets[port] = (connection, connection.makefile("rb"))
-            try:
-                connection, reader = self.sockets[port]
-                connection.sendall(data)
-                return self._read(port, reader, request.method)
-            except (OSError, EOFError) as error:
-                self._drop(port)
-                if fresh or attempt: return ("no answer", type(error).__name__, [], b"")
-
-    def _drop(self, port):
-        connection, reader = self.sockets.pop(port)
-        reader.close()
-        connection.close()
-
-    def _read(self, port, reader, method):
-        status_line = reader.readline().decode("latin-1")
-        if not status_line: raise EOFError
-        status = int(status_line.split(" ")[1])
-        headers = []
-        while (line := reader.readline().decode("latin-1").rstrip("\r\n")):
-            name, _, value = line.partition(":")
-            headers.append((name.lower(), value.strip()))
-        named = dict(headers)
-        body = b""
-        if method != "HEAD" and status not in (204, 304):
-            if "chunked" in named.get("transfer-encoding", ""):
-                while (size := int(reader.readline().split(b";")[0], 16)) > 0:
-                    body += reader.read(size)
-                    reader.readline()
-                reader.readline()
-            elif "content-length" in named:
-                body = reader.read(int(named["content-length"]))
-            else:
-                body = reader.read()
-                self._drop(port)
-                return status, "", headers, body
-        if "close" in named.get("connection", ""): self._drop(port)
-        return status, "", headers, body
-
-
 def kept(headers):
     """What is compared of headers. Left out: `content-length: 0` (Envoy gives one to every request without a body but GET
     and HEAD), and `connection: close` (Envoy closes after an answer of its own to a request that it has not read whole; we
     read the rest)."""
+    again = any(name.lower() == "x-envoy-attempt-count" and value != "1" for name, value in headers)
+
     def shown(name, value):
         if name in CHANGING: return "*"
+        # What is left of the time, for tries that are not the first.
+        if name == "x-envoy-expected-rq-timeout-ms" and again: return "*"
         # For a client on loopback Envoy appends the machine's address to x-forwarded-for.
         if name == "x-forwarded-for": return ",".join("own" if part in OWN_ADDRESSES else part for part in value.split(","))
         # A cookie that was made for consistent hashing.
         if name == "set-cookie": return re.sub(r'="[0-9a-f]{16}"', '="*"', value)
         return value
 
-    return sorted((name.lower(), shown(name.lower(), value)) for name, value in headers
+    return sorted([name.lower(), shown(name.lower(), value)] for name, value in headers
                   if (name.lower(), value) not in (("content-length", "0"), ("connection", "close")))
 
 
-def outcome(answer):
-    """What must be the same on both sides, as JSON-able values."""
-    status, failure, headers, body = answer
-    out = {"status": status, "failure": failure}
-    try:
-        seen = json.loads(body)
-        seen = seen if isinstance(seen, dict) and "upstream" in seen else None
-    except ValueError:
-        seen = None
-    if seen is not None:
-        out["cluster"] = seen["upstream"].split(" ")[0]
-        out["method"], out["path"], out["request body"] = seen["method"], seen["path"], seen["body"]
-        out["headers upstream"] = kept(seen["headers"])
-    elif status == 400:
-        headers = []            # a request that the codec refuses: Envoy has no words for it, we have
-    else:
-        out["body"] = body.decode("latin-1")
-    # The length of the echoed body follows from the request's headers, which are compared above.
-    out["headers downstream"] = kept(h for h in headers if seen is None or h[0] != "content-length")
+def shown_record(record):
+    """What an upstream saw, with the cluster for the upstream."""
+    out = {key: value for key, value in record.items() if key not in ("upstream", "headers", "trailers")}
+    out["cluster"] = record["upstream"].split(" ")[0]
+    for key in ("headers", "trailers"):
+        if key in record: out[key] = kept(record[key])
     return out
+
+
+def is_shadow(record):
+    named = {name.lower(): value for name, value in record.get("headers", ())}
+    return named.get("x-envoy-internal") == "true" or named.get(":authority", named.get("host", "")).split(":")[0].endswith("-shadow")
+
+
+def outcome(answer, records):
+    """What must be the same on both sides, as JSON-able values."""
+    out = {"status": answer.status, "reason": answer.reason, "failure": answer.failure, "interim": [[s, kept(h)] for s, h in answer.interim],
+           "body": answer.body.decode("latin-1") if len(answer.body) < 2000 else len(answer.body), "trailers": kept(answer.trailers),
+           "headers downstream": kept(answer.headers)}
+    if answer.status == 400 and not records:      # a request that the codec refuses: Envoy has no words for it, we have
+        out["headers downstream"], out["body"] = [], ""
+    seen = sorted(map(shown_record, records), key=lambda r: json.dumps(r, sort_keys=True))
+    for number, record in enumerate(seen):
+        out |= {f"{key} upstream" + (f" ({number + 1})" if number else ""): value for key, value in record.items()}
+    return out | {"requests upstream": len(seen)}
+
+
+def missing(fields, others):
+    """Those of the fields, as often as they are more than among the others."""
+    left = [f"{n}: {v}" for n, v in fields]
+    for name, value in others:
+        if f"{name}: {value}" in left: left.remove(f"{name}: {value}")
+    return left
 
 
 def differences(envoy, ours):
@@ -126,9 +89,8 @@ def differences(envoy, ours):
     for key in sorted(envoy.keys() | ours.keys()):
         a, b = envoy.get(key), ours.get(key)
         if a == b: continue
-        if key.startswith("headers") and a is not None and b is not None:
-            only_a = [f"{n}: {v}" for n, v in a if [n, v] not in [list(x) for x in b]]
-            only_b = [f"{n}: {v}" for n, v in b if [n, v] not in [list(x) for x in a]]
+        if ("headers" in key or "trailers" in key) and a is not None and b is not None:
+            only_a, only_b = missing(a, b), missing(b, a)
             lines.append(f"{key}: Envoy {only_a or 'fewer'} ours {only_b or 'fewer'}")
         else:
             lines.append(f"{key}: Envoy {a!r} ours {b!r}")
@@ -136,34 +98,47 @@ def differences(envoy, ours):
 
 
 def shape(out):
-    return json.dumps([out["status"], out.get("cluster"), out.get("path"), out.get("body")])
+    return json.dumps([out["status"], out.get("cluster upstream"), out.get("path upstream"), out["body"]])
 
 
-def arrivals(backends, test_id):
-    return [sum(n for (_, i), n in backends.arrivals.items() if i == f"{side}{test_id}-0") for side in "el"]
+def settled(backends, ids, seconds_max):
+    """The records of both sides, once they are equally many."""
+    deadline = time.monotonic() + seconds_max
+    while True:
+        records = [list(backends.records.get(i, ())) for i in ids]
+        if len(records[0]) == len(records[1]) or time.monotonic() > deadline: return records
+        time.sleep(0.01)
 
 
-def compare(client, request, envoy_port, our_port, backends, test_id):
-    """Lines; empty: the same."""
-    answers = {}
-    for side, port in (("e", envoy_port), ("l", our_port)):
-        answers[side] = [outcome(client.send(port, request, f"{side}{test_id}-{draw}")) for draw in range(request.draws)]
-    if request.draws == 1:
-        lines = differences(answers["e"][0], answers["l"][0])
-        tries = arrivals(backends, test_id)
-        deadline = time.monotonic() + SHADOW_SECONDS_MAX
-        while tries[0] != tries[1] and time.monotonic() < deadline:
-            time.sleep(0.01)
-            tries = arrivals(backends, test_id)
-        if tries[0] != tries[1]: lines.append(f"requests upstream: Envoy {tries[0]} ours {tries[1]}")
-        return lines
+def compare_one(ask, backends, test_id):
+    """`ask` gets a side ("e" for Envoy, "l" for ours) and an id; returns an Answer. Lines, empty where both are the same; and both
+    statuses."""
+    for attempt in range(HOST_ATTEMPTS_MAX):
+        ids = [f"e{test_id}-{attempt}", f"l{test_id}-{attempt}"]
+        answers = [ask(i[0], i) for i in ids]
+        # Where the answers differ, waiting for mirrors changes nothing.
+        alike = answers[0].status == answers[1].status
+        records = settled(backends, ids, RECORD_SECONDS_MAX if alike else 0)
+        lines = differences(*map(outcome, answers, records))
+        # Hosts of a cluster may have TLS or not: which one was chosen must not decide.
+        if not lines or not alike or [r["upstream"] for r in records[0]] == [r["upstream"] for r in records[1]]: break
+    return lines, [a.status for a in answers]
+
+
+def compare_draws(ask, backends, test_id, draws):
+    """For what chance decides; mirrors are left out."""
+    def draw(side, number):
+        own = f"{side}{test_id}-{number}"
+        answer = ask(side, own)
+        return outcome(answer, [r for r in backends.records.get(own, ()) if not is_shadow(r)])
+
+    outs = {side: [draw(side, number) for number in range(draws)] for side in "el"}
     lines = []
-    shapes = {side: collections.Counter(map(shape, answers[side])) for side in "el"}
+    shapes = {side: collections.Counter(map(shape, outs[side])) for side in "el"}
     for one, other, name in (("e", "l", "Envoy"), ("l", "e", "ours")):
         for what, count in shapes[one].items():
-            if count >= DRAW_SHARE_TOLD * request.draws and what not in shapes[other]:
-                lines.append(f"{name} had {what} {count} times in {request.draws}, the other never")
+            if count >= DRAW_SHARE_TOLD * draws and what not in shapes[other]:
+                lines.append(f"{name} had {what} {count} times in {draws}, the other never")
     for what in shapes["e"].keys() & shapes["l"].keys():
-        first = [next(a for a in answers[side] if shape(a) == what) for side in "el"]
-        lines += differences(*first)
+        lines += differences(*(next(o for o in outs[side] if shape(o) == what) for side in "el"))
     return lines

@@ -18,6 +18,19 @@ def find():
     return named or next((str(p) for p in cache.glob("envoy-venv/lib/*/site-packages/envoy/_bin/envoy")), None)
 
 
+def first_ones(assignment):
+    """Of several endpoints at one address Envoy takes the first, where EDS brings them."""
+    seen, localities = set(), []
+    for locality in assignment.get("endpoints", []):
+        kept = []
+        for entry in locality.get("lb_endpoints", []):
+            address = json.dumps(entry["endpoint"]["address"], sort_keys=True)
+            if address not in seen: kept.append(entry)
+            seen.add(address)
+        localities.append({**locality, "lb_endpoints": kept})
+    return {**assignment, "endpoints": localities}
+
+
 def inlined(value, resources):
     """What would be asked for by EDS and RDS stands inside: each file subscription costs Envoy an inotify instance, and
     there are few of those."""
@@ -26,7 +39,7 @@ def inlined(value, resources):
         if "eds_cluster_config" in out:
             name = out.pop("eds_cluster_config").get("service_name") or out["name"]
             out["type"] = "STATIC"
-            out["load_assignment"] = resources["endpoints"].get(name, {"cluster_name": name})
+            out["load_assignment"] = first_ones(resources["endpoints"].get(name, {"cluster_name": name}))
         if isinstance(out.get("rds"), dict):
             name = out.pop("rds")["route_config_name"]
             out["route_config"] = resources["routes"].get(name, {"name": name})
