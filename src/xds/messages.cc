@@ -8,10 +8,12 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/stubs/logging.h>
+#include <google/protobuf/unknown_field_set.h>
 #include <google/protobuf/util/json_util.h>
 
 #include <limits>
 #include <memory>
+#include <vector>
 
 #include "xds/types.h"
 
@@ -38,6 +40,24 @@ void append_varint(std::string& out, std::uint64_t value) {
     value >>= 7;
   }
   out.push_back(static_cast<char>(value));
+}
+
+// Fields that are younger than the compiled messages: their bytes are kept, their names are not known here.
+bool has_unknown_fields(const pb::Message& message) {
+  const pb::Reflection& reflection = *message.GetReflection();
+  if (!reflection.GetUnknownFields(message).empty()) return true;
+  std::vector<const pb::FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  for (const pb::FieldDescriptor* field : fields) {
+    if (field->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (!field->is_repeated()) {
+      if (has_unknown_fields(reflection.GetMessage(message, field))) return true;
+      continue;
+    }
+    for (int i = 0; i < reflection.FieldSize(message, field); ++i)
+      if (has_unknown_fields(reflection.GetRepeatedMessage(message, field, i))) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -83,9 +103,8 @@ Result<std::string> to_json(const pb::Message& message, JsonStyle style) {
   options.add_whitespace = style == JsonStyle::kIndented;
   std::string out;
   const pb::LogSilencer silence;   // a printer that gives up warns on standard error
-  const auto status = pb::util::MessageToJsonString(message, &out, options);
-  if (status.ok()) return out;
-  // An Any with a message that is not compiled in: the slower printer knows them all.
+  if (!has_unknown_fields(message) && pb::util::MessageToJsonString(message, &out, options).ok()) return out;
+  // A field, or an Any with a message, that is not compiled in: the slower printer knows them all.
   return any_json(message.GetTypeName(), serialize(message), options.add_whitespace);
 }
 

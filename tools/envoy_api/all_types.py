@@ -14,6 +14,9 @@ from google.protobuf import descriptor_pb2
 
 ROOTS = ["envoy", "udpa", "xds"]
 WELL_KNOWN = ["any", "duration", "empty", "field_mask", "struct", "timestamp", "wrappers"]
+# Fields of Envoy 1.40's API that are younger than the package: file, message, field, number, type.
+YOUNGER = [("envoy/config/cluster/v3/circuit_breaker.proto", "CircuitBreakers.Thresholds.RetryBudget", "budget_interval", 3,
+            ".google.protobuf.Duration")]
 OLD = re.compile(r"/v2(alpha\d*)?/|envoy/api/")
 seen = set()
 result = descriptor_pb2.FileDescriptorSet()
@@ -26,6 +29,22 @@ def add(file_descriptor):
     for dependency in file_descriptor.dependencies:
         add(dependency)
     file_descriptor.CopyToProto(result.file.add())
+    for file, message, name, number, type_name in YOUNGER:
+        if file == file_descriptor.name:
+            add_field(result.file[-1], message.split("."), name, number, type_name)
+
+
+def add_field(file, path, name, number, type_name):
+    message = next(m for m in file.message_type if m.name == path[0])
+    for step in path[1:]:
+        message = next(m for m in message.nested_type if m.name == step)
+    if any(field.number == number for field in message.field):
+        return  # a newer package has it
+    duration = "google/protobuf/duration.proto"
+    if duration not in file.dependency:
+        file.dependency.append(duration)
+    message.field.add(name=name, number=number, label=descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL,
+                      type=descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE, type_name=type_name)
 
 
 def main():
