@@ -106,10 +106,20 @@ std::map<std::string, std::string> read_node_localities(const NamedInput& manife
     const std::string region = text_at(document.root, {"metadata", "labels", "topology.kubernetes.io/region"});
     const std::string zone = text_at(document.root, {"metadata", "labels", "topology.kubernetes.io/zone"});
     const std::string subzone = text_at(document.root, {"metadata", "labels", "topology.istio.io/subzone"});
-    out[text_at(document.root, {"metadata", "name"})] = region + "/" + zone + (subzone.empty() ? "" : "/" + subzone);
+    out[text_at(document.root, {"metadata", "name"})] = region + "/" + zone + "/" + subzone;
   }
   return out;
 }
+
+namespace {
+
+// What a cluster has before any object of Istio comes.
+bool is_kubernetes(model::Kind kind) {
+  using Kind = model::Kind;
+  return kind == Kind::kService || kind == Kind::kPod || kind == Kind::kEndpointSlice || kind == Kind::kEndpoints || kind == Kind::kNamespace;
+}
+
+}  // namespace
 
 model::Mesh read_mesh(const std::vector<NamedInput>& manifests, std::vector<Diagnostic>& problems) {
   constexpr auto kNewYear = std::chrono::sys_days(std::chrono::year(2026) / std::chrono::January / 1);
@@ -119,7 +129,7 @@ model::Mesh read_mesh(const std::vector<NamedInput>& manifests, std::vector<Diag
     problems.insert(problems.end(), read.problems.begin(), read.problems.end());
     for (const model::ObjectPtr& object : read.objects) {
       model::Object dated = *object;
-      if (!dated.meta.created) dated.meta.created = WallTime(kNewYear.time_since_epoch());
+      if (!dated.meta.created) dated.meta.created = is_kubernetes(object->key().kind) ? WallTime::min() : WallTime(kNewYear.time_since_epoch());
       mesh.objects.insert_or_assign(object->key(), std::make_shared<const model::Object>(std::move(dated)));
     }
   }

@@ -33,7 +33,7 @@ void apply_mesh_config(const model::MeshConfig& config, translate::Options& opti
 std::map<std::string, std::string> read_node_localities(const NamedInput& manifests);
 
 // Every object of the manifests, whatever it is that admission would say; those without a creation time count as made
-// on 2026-01-01, so that their names decide which is older. Problems are appended.
+// on 2026-01-01, Kubernetes' own before all others, so that their names decide which is older. Problems are appended.
 model::Mesh read_mesh(const std::vector<NamedInput>& manifests, std::vector<Diagnostic>& problems);
 
 }  // namespace lateen::cli

@@ -424,6 +424,7 @@ struct Shape<DestinationRule> : Table<DestinationRule> {
 
 bool read_connection_pool(Reader& reader, const text::Node& node, ConnectionPool& out) { return read_value(reader, node, out); }
 bool read_locality_lb_setting(Reader& reader, const text::Node& node, LocalityLbSetting& out) { return read_value(reader, node, out); }
+bool read_zone_aware_lb_setting(Reader& reader, const text::Node& node, ZoneAwareLbSetting& out) { return read_value(reader, node, out); }
 bool read_outlier_detection(Reader& reader, const text::Node& node, OutlierDetection& out) { return read_value(reader, node, out); }
 bool read_tcp_keepalive(Reader& reader, const text::Node& node, TcpKeepaliveSettings& out) { return read_value(reader, node, out); }
 

@@ -26,6 +26,7 @@ bool read_retry(Reader& reader, const text::Node& node, HttpRetry& out);
 // Blocks that Sidecar shares with DestinationRule and Gateway. False: it was reported.
 bool read_connection_pool(Reader& reader, const text::Node& node, ConnectionPool& out);
 bool read_locality_lb_setting(Reader& reader, const text::Node& node, LocalityLbSetting& out);
+bool read_zone_aware_lb_setting(Reader& reader, const text::Node& node, ZoneAwareLbSetting& out);
 bool read_outlier_detection(Reader& reader, const text::Node& node, OutlierDetection& out);
 bool read_tcp_keepalive(Reader& reader, const text::Node& node, TcpKeepaliveSettings& out);
 bool read_proxy_settings(Reader& reader, const text::Node& node, ProxySettings& out);

@@ -12,7 +12,7 @@ namespace lateen::model {
 namespace {
 
 struct ObjectReference {
-  std::string name;
+  std::string kind, name;
 };
 struct Conditions {
   std::optional<bool> ready, serving, terminating;
@@ -69,7 +69,7 @@ void target_port(Reader& reader, const text::Node& node, KubernetesPort& out) {
 
 template <>
 struct Shape<ObjectReference> : Table<ObjectReference> {
-  static constexpr Field<ObjectReference> kFields[] = {{"name", at<&ObjectReference::name>}};
+  static constexpr Field<ObjectReference> kFields[] = {{"kind", at<&ObjectReference::kind>}, {"name", at<&ObjectReference::name>}};
 };
 
 template <>
@@ -99,6 +99,8 @@ struct Shape<Service> : Table<Service> {
                                          {"clusterIPs", at<&T::cluster_ips>},
                                          {"type", at<&T::type>},
                                          {"externalName", at<&T::external_name>},
+                                         {"trafficDistribution", at<&T::traffic_distribution>},
+                                         {"internalTrafficPolicy", at<&T::internal_traffic_policy>},
                                          {"selector", at<&T::selector>},
                                          {"ports", ports}};
 };
@@ -124,11 +126,12 @@ struct Shape<EndpointSlice::Endpoint> : Table<EndpointSlice::Endpoint> {
     read_value(reader, node, read);
     out.ready = read.ready.value_or(true);
     out.serving = read.serving.value_or(out.ready);
-    out.terminating = read.terminating.value_or(false);
+    out.terminating = read.terminating;
   }
   static void target(Reader& reader, const text::Node& node, T& out) {
     ObjectReference reference;
-    if (read_value(reader, node, reference)) out.target_pod = std::move(reference.name);
+    if (!read_value(reader, node, reference) || (!reference.kind.empty() && reference.kind != "Pod")) return;
+    out.target_pod = std::move(reference.name);
   }
   static constexpr Field<T> kFields[] = {{"addresses", at<&T::addresses>}, {"conditions", conditions}, {"targetRef", target},
                                          {"nodeName", at<&T::node_name>}, {"zone", at<&T::zone>}};

@@ -181,6 +181,9 @@ struct Shape<MeshConfig> : Table<MeshConfig> {
     out.locality_lb_setting = {};
     read_locality_lb_setting(reader, node, out.locality_lb_setting);
   }
+  static void zone_aware(Reader& reader, const text::Node& node, T& out) {
+    read_zone_aware_lb_setting(reader, node, out.zone_aware_lb_setting.emplace());
+  }
   static void upgrade(Reader& reader, const text::Node& node, T& out) {
     Upgrade read{};
     if (read_value(reader, node, read)) out.h2_upgrade = read == Upgrade::kUpgrade;
@@ -236,7 +239,9 @@ struct Shape<MeshConfig> : Table<MeshConfig> {
       {"dnsRefreshRate", at<&T::dns_refresh_rate, at_least_1ms>},
       {"h2UpgradePolicy", upgrade},
       {"enableAutoMtls", at<&T::auto_mtls>},
+      {"enableTracing", at<&T::enable_tracing>},
       {"localityLbSetting", locality},
+      {"zoneAwareLbSetting", zone_aware},
       {"pathNormalization", normalization},
       {"defaultHttpRetryPolicy", retries},
       {"defaultTrafficPolicy", traffic_policy},
@@ -258,12 +263,10 @@ struct Shape<MeshConfig> : Table<MeshConfig> {
       {"outboundClusterStatName", at<&T::outbound_cluster_stat_name>},
       {"defaultConfig", default_config},
       // Traffic of kinds that are not carried out: refused rather than ignored.
-      {"zoneAwareLbSetting", unsupported},
       {"serviceEntryVisibility", unsupported},
       {"serviceScopeConfigs", unsupported},
       {"enableEnvoyAccessLogService", unsupported},
       // Traces, metrics, providers that other objects must name, certificates and Ingress: no traffic of the mesh.
-      {"enableTracing", skip},
       {"enablePrometheusMerge", skip},
       {"extensionProviders", skip},
       {"defaultProviders", skip},

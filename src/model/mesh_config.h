@@ -30,7 +30,7 @@ struct ProxyHeaders {
   bool attempt_count_disabled = false;
   bool envoy_debug_headers_disabled = false;
   bool metadata_exchange_in_mesh = false;
-  bool x_forwarded_port = false;
+  bool x_forwarded_port = false, x_forwarded_host = false;
   bool operator==(const ProxyHeaders&) const = default;
 };
 
@@ -87,7 +87,9 @@ struct MeshConfig {
   Duration dns_refresh_rate = std::chrono::seconds(60);  // after a failed look-up
   bool h2_upgrade = false;                       // h2UpgradePolicy UPGRADE
   bool auto_mtls = true;
+  bool enable_tracing = true;
   LocalityLbSetting locality_lb_setting{.distribute = {}, .failover = {}, .failover_priority = {}, .enabled = true};
+  std::optional<ZoneAwareLbSetting> zone_aware_lb_setting;      // goes before locality_lb_setting
   std::string path_normalization = "DEFAULT";
   std::optional<HttpRetry> default_http_retry_policy;
   std::optional<ConnectionPool> default_connection_pool;        // defaultTrafficPolicy

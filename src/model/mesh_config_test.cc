@@ -29,7 +29,7 @@ TEST(MeshConfig, ALaterFileWinsFieldByField) {
   const MeshConfig config = read({"connectTimeout: 3s\naccessLogFile: /dev/stdout\noutboundTrafficPolicy: {mode: ALLOW_ANY}\n"
                                   "defaultServiceExportTo: [a]\nlocalityLbSetting: {enabled: false}\n",
                                   "connectTimeout: 4s\noutboundTrafficPolicy: {}\ndefaultServiceExportTo: [b]\n"
-                                  "localityLbSetting: {failover: [{from: x, to: y}]}\n"});
+                                  "localityLbSetting: {failover: [{from: x, to: z}]}\n"});
   EXPECT_EQ(config.connect_timeout, seconds(4));
   EXPECT_EQ(config.access_log_file, "/dev/stdout");
   EXPECT_FALSE(config.allow_any_outbound) << "REGISTRY_ONLY is the first of the enum";

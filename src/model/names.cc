@@ -96,7 +96,9 @@ bool is_ip_subnet(std::string_view text) {
 }
 
 bool is_header_name(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return is_alphanumeric(c) || c == '-' || c == '_'; });
+  static constexpr std::string_view kSigns = "!#$%&'*+,-.^_`|~";
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return is_alphanumeric(c) || kSigns.find(c) != std::string_view::npos; });
 }
 
 bool is_label_key(std::string_view text) {
@@ -126,6 +128,30 @@ bool host_covers(std::string_view wide, std::string_view narrow) {
   wide.remove_prefix(1);
   if (narrow.starts_with('*')) narrow.remove_prefix(1);
   return narrow.ends_with(wide);
+}
+
+std::optional<std::vector<std::string>> claims_in(std::string_view header) {
+  constexpr std::string_view kClaims = "@request.auth.claims";
+  const auto same = [](char claim, char c) { return (c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c) == claim; };
+  if (header.size() < kClaims.size() || !std::equal(kClaims.begin(), kClaims.end(), header.begin(), same)) return std::nullopt;
+  std::string_view rest = header.substr(kClaims.size());
+  std::string_view separator = ".";
+  constexpr std::size_t kBrackets = 2;
+  if (rest.starts_with('[') && rest.ends_with(']') && rest.size() > kBrackets) {
+    separator = "][";
+    rest = rest.substr(1, rest.size() - kBrackets);
+  } else if (rest.starts_with('.') && rest.size() > 1) {
+    rest.remove_prefix(1);
+  } else {
+    return std::nullopt;
+  }
+  std::vector<std::string> claims;
+  for (std::size_t end = rest.find(separator); end != std::string_view::npos; end = rest.find(separator)) {
+    claims.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(end + separator.size());
+  }
+  claims.emplace_back(rest);
+  return claims;
 }
 
 }  // namespace lateen::model

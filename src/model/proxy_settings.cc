@@ -93,10 +93,6 @@ struct Shape<ProxyHeaders> : Table<ProxyHeaders> {
     bool wanted = false;
     if (read_value(reader, node, wanted) && wanted) reader.error(kUnsupportedField, "is not supported yet", "take it out");
   }
-  static void forwarded_host(Reader& reader, const text::Node& node, T&) {
-    Enabled read;
-    if (read_value(reader, node, read) && read.enabled) reader.error(kUnsupportedField, "is not supported yet", "take it out");
-  }
   static constexpr Field<T> kFields[] = {{"forwardedClientCert", at<&T::forwarded_client_cert>},
                                          {"setCurrentClientCertDetails", at<&T::set_current_client_cert_details>},
                                          {"requestId", nested<Disabled, &T::request_id_disabled>},
@@ -105,7 +101,7 @@ struct Shape<ProxyHeaders> : Table<ProxyHeaders> {
                                          {"envoyDebugHeaders", nested<Disabled, &T::envoy_debug_headers_disabled>},
                                          {"metadataExchangeHeaders", exchange},
                                          {"preserveHttp1HeaderCase", only_false},
-                                         {"xForwardedHost", forwarded_host},
+                                         {"xForwardedHost", nested<Enabled, &T::x_forwarded_host>},
                                          {"xForwardedPort", nested<Enabled, &T::x_forwarded_port>}};
 };
 template <>

@@ -235,7 +235,7 @@ route:
   weight: 90
   headers: {response: {add: {a: b}}}
 - destination: {host: reviews, subset: v2}
-rewrite: {uri: /x, authority: y}
+rewrite: {uri: /x, authority: ya}
 timeout: 1.5s
 retries: {attempts: 3, perTryTimeout: 200ms, retryOn: "5xx,503", retryIgnorePreviousHosts: false, backoff: 1s, retryRemoteLocalities: true}
 fault: {delay: {fixedDelay: 5s, percentage: {value: 0.1}}, abort: {httpStatus: 503, percentage: {value: 10.0}}}
@@ -385,12 +385,22 @@ TEST(Protocol, IsSelectedAsIstiodDoes) {
   for (const ProtocolCase& test : cases) EXPECT_EQ(select_protocol(test.port, test.name, test.transport, test.app), test.protocol) << test.name;
 }
 
+// Istio reads YAML 1.1, in which these words without quotes are no strings.
+TEST(ReadDocuments, OldBooleansAreNoStringsAndNamesMayBeWhatTheyLike) {
+  for (const char* word : {"y", "No", "on", "OFF"}) {
+    EXPECT_FALSE(read_manifests(rule("trafficPolicy: {tls: {mode: SIMPLE, sni: " + std::string(word) + "}}\n"), "f").problems.empty()) << word;
+    EXPECT_TRUE(read_manifests(rule("trafficPolicy: {tls: {mode: SIMPLE, sni: \"" + std::string(word) + "\"}}\n"), "f").problems.empty()) << word;
+  }
+  EXPECT_TRUE(read_manifests("apiVersion: v1\nkind: Namespace\nmetadata: {name: n, labels: {a: y}}\n", "f").problems.empty());
+  EXPECT_TRUE(read_manifests(rule("trafficPolicy: {outlierDetection: {splitExternalLocalOriginErrors: on}}\n"), "f").problems.empty());
+}
+
 TEST(Object, HashIsOfMeaningNotOfPlaceOrOrder) {
   const auto hash = [](const std::string& text) { return only(read_manifests(text, "f")).content_hash; };
   const std::string base = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: d, labels: {a: b}}\n";
   const std::uint64_t first = hash(base + "spec: {host: x, subsets: [{name: v1, labels: {a: b, c: d}}, {name: v2}]}\n");
   EXPECT_EQ(first, hash("\n# c\n" + base + "spec:\n  subsets:\n  - labels: {c: d, a: b}\n    name: v1\n  - name: \"v2\"\n  host: x\n"));
-  for (const std::string& other : {base + "spec: {host: x, subsets: [{name: v2}, {name: v1, labels: {a: b, c: d}}]}\n", base + "spec: {host: y, subsets: [{name: v1, labels: {a: b, c: d}}, {name: v2}]}\n",
+  for (const std::string& other : {base + "spec: {host: x, subsets: [{name: v2}, {name: v1, labels: {a: b, c: d}}]}\n", base + "spec: {host: z, subsets: [{name: v1, labels: {a: b, c: d}}, {name: v2}]}\n",
                                    base + "spec: {host: x, subsets: [{name: v1, labels: {a: d, c: b}}, {name: v2}]}\n", base + "spec: {host: x, trafficPolicy: {outlierDetection: {}}, subsets: [{name: v1, labels: {a: b, c: d}}, {name: v2}]}\n"})
     EXPECT_NE(first, hash(other)) << other;
 }

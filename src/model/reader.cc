@@ -140,13 +140,37 @@ bool Reader::expect(const text::Node& node, text::Node::Type type, std::string_v
   return false;
 }
 
+namespace {
+
+// What YAML 1.1, which Istio and Kubernetes read, takes for true or false where it is not quoted.
+std::optional<bool> old_boolean(const text::Node& node) {
+  constexpr std::string_view kTrue[] = {"y", "Y", "yes", "Yes", "YES", "on", "On", "ON"};
+  constexpr std::string_view kFalse[] = {"n", "N", "no", "No", "NO", "off", "Off", "OFF"};
+  if (!node.is_string() || node.quoted) return std::nullopt;
+  if (std::find(std::begin(kTrue), std::end(kTrue), node.scalar) != std::end(kTrue)) return true;
+  if (std::find(std::begin(kFalse), std::end(kFalse), node.scalar) != std::end(kFalse)) return false;
+  return std::nullopt;
+}
+
+}  // namespace
+
 bool read_value(Reader& reader, const text::Node& node, std::string& out) {
   if (!reader.expect(node, text::Node::Type::kString)) return false;
+  // Of names and labels istiod makes a string whatever they are.
+  if (const auto boolean = old_boolean(node); boolean && !reader.path().starts_with("metadata")) {
+    reader.error(kWrongType, node.scalar + " without quotes is read as " + (*boolean ? "true" : "false") + " by Istio, not as a string",
+                 "write \"" + node.scalar + "\" with quotes");
+    return false;
+  }
   out = node.scalar;
   return true;
 }
 
 bool read_value(Reader& reader, const text::Node& node, bool& out) {
+  if (const auto boolean = old_boolean(node)) {
+    out = *boolean;
+    return true;
+  }
   if (node.is_string() && (node.scalar == "true" || node.scalar == "false")) {
     reader.error(kWrongType, "must be true or false, not the string \"" + node.scalar + "\"", "write " + node.scalar + " without quotes");
     return false;

@@ -44,6 +44,7 @@ struct Service {                               // v1 Service
   std::string cluster_ip;                      // "", "None", or the address
   std::vector<std::string> cluster_ips;
   std::string type, external_name, app_protocol;
+  std::string traffic_distribution, internal_traffic_policy;
   std::map<std::string, std::string> selector;
   std::vector<ServicePort> ports;
   bool operator==(const Service&) const = default;
@@ -53,7 +54,8 @@ struct EndpointSlice {                         // discovery.k8s.io/v1 EndpointSl
   std::string service;                         // label kubernetes.io/service-name, or the Endpoints' name
   struct Endpoint {
     std::vector<std::string> addresses;
-    bool ready = true, serving = true, terminating = false;
+    bool ready = true, serving = true;
+    std::optional<bool> terminating;
     std::string target_pod, node_name, zone;
     bool operator==(const Endpoint&) const = default;
   };

@@ -155,8 +155,14 @@ struct Shape<ServiceEntry> : Table<ServiceEntry> {
       reader.error_below("endpoints", kConflictingFields, "resolution NONE takes no endpoints", "write resolution: STATIC");
     if (entry.resolution == T::Resolution::kDynamicDns) return check_dynamic(reader, entry);
     if (entry.resolution == T::Resolution::kNone) return check_subnets(reader, entry);
-    for (std::size_t i = 0; i < entry.endpoints.size(); ++i)
-      check_address(reader, entry.endpoints[i], "endpoints[" + std::to_string(i) + "].address", dns);
+    for (std::size_t i = 0; i < entry.endpoints.size(); ++i) {
+      const std::string field = "endpoints[" + std::to_string(i) + "].address";
+      check_address(reader, entry.endpoints[i], field, dns);
+      if (entry.endpoints[i].address.starts_with("unix://") && entry.ports.size() != 1)
+        reader.error_below(field, kConflictingFields, "a unix socket serves exactly one port", "give it a ServiceEntry of its own");
+      if (dns && entry.endpoints[i].address.empty() && !entry.endpoints[i].network.empty())
+        reader.error_below(field, kMissingField, "an endpoint of resolution DNS needs an address");
+    }
     if (entry.resolution == T::Resolution::kDnsRoundRobin && entry.endpoints.size() > 1)
       reader.error_below("endpoints", kConflictingFields, "resolution DNS_ROUND_ROBIN takes at most one endpoint");
     if (dns && entry.endpoints.empty())

@@ -51,7 +51,18 @@ void check(const Gateway& gateway, Unsupported& out) {
 }
 
 void check(const ServiceEntry&, Unsupported&) {}
-void check(const VirtualService&, Unsupported&) {}
+void check(const VirtualService& service, Unsupported& out) {
+  for (std::size_t i = 0; i < service.http.size(); ++i)
+    for (std::size_t j = 0; j < service.http[i].match.size(); ++j) {
+      const std::string path = item("spec.http", i) + "." + item("match", j);
+      const auto check_headers = [&](const std::string& field, const std::map<std::string, StringMatch>& headers) {
+        for (const auto& [name, match] : headers)
+          if (claims_in(name)) out.add(path + "." + field + "." + name, "matching on claims of a token is not carried out yet", "match on a header");
+      };
+      check_headers("headers", service.http[i].match[j].headers);
+      check_headers("withoutHeaders", service.http[i].match[j].without_headers);
+    }
+}
 void check(const WorkloadEntry&, Unsupported&) {}
 void check(const Service&, Unsupported&) {}
 void check(const EndpointSlice&, Unsupported&) {}

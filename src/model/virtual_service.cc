@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <limits>
 
 #include "model/common_shapes.h"
@@ -44,13 +45,11 @@ void header_values(Reader& reader, const std::map<std::string, std::string>& val
   for (const auto& [name, value] : values) header_value(reader, value);
 }
 
-// Names of headers to match; a claim of a token needs RequestAuthentication, which is not carried out.
 void match_header_names(Reader& reader, const std::map<std::string, StringMatch>& headers) {
-  for (const auto& [name, match] : headers) {
-    if (name.starts_with("@request.auth.claims")) reader.error_below(name, kUnsupportedField, "matching on claims of a token is not supported yet", "match on a header");
-    // Envoy's pseudo headers may be matched: ":method", ":authority".
-    else if (!is_header_name(name.starts_with(':') ? std::string_view(name).substr(1) : std::string_view(name))) reader.error_below(name, kBadValue, "\"" + name + "\" is not a header name", "use letters, digits, '-' and '_'");
-  }
+  constexpr std::string_view kPseudo[] = {":method", ":scheme", ":authority", ":path", ":status"};
+  for (const auto& [name, match] : headers)
+    if (!claims_in(name) && std::find(std::begin(kPseudo), std::end(kPseudo), name) == std::end(kPseudo) && !is_header_name(name))
+      reader.error_below(name, kBadValue, "\"" + name + "\" is not a header name", "use letters, digits, '-' and '_'");
 }
 
 void match_source_namespace(Reader& reader, const std::string& value) {
@@ -179,6 +178,20 @@ struct Shape<Headers> : Table<Headers> {
 
 template <>
 struct Shape<HttpMatchRequest> : Table<HttpMatchRequest> {
+  // Of headers that must not be there Istio takes the regex `*`, which is none, for "is present".
+  static void without_headers(Reader& reader, const text::Node& node, HttpMatchRequest& out) {
+    text::Node rest = node;
+    std::erase_if(rest.members, [&](const text::Member& member) {
+      const text::Node* regex = member.value.members.size() == 1 ? member.value.find("regex") : nullptr;
+      if (regex == nullptr || !regex->is_string() || regex->scalar != "*") return false;
+      out.without_headers[member.key] = {StringMatch::Kind::kPresent, ""};
+      return true;
+    });
+    std::map<std::string, StringMatch> read;
+    read_value(reader, rest, read);
+    out.without_headers.merge(read);
+    match_header_names(reader, out.without_headers);
+  }
   static constexpr Field<HttpMatchRequest> kFields[] = {
       {"name", at<&HttpMatchRequest::name>},
       {"uri", at<&HttpMatchRequest::uri>},
@@ -186,7 +199,7 @@ struct Shape<HttpMatchRequest> : Table<HttpMatchRequest> {
       {"method", at<&HttpMatchRequest::method>},
       {"authority", at<&HttpMatchRequest::authority>},
       {"headers", at<&HttpMatchRequest::headers, match_header_names>},
-      {"withoutHeaders", at<&HttpMatchRequest::without_headers, match_header_names>},
+      {"withoutHeaders", without_headers},
       {"queryParams", at<&HttpMatchRequest::query_params>},
       {"ignoreUriCase", at<&HttpMatchRequest::ignore_uri_case>},
       {"port", at<&HttpMatchRequest::port, optional_port>},
@@ -361,7 +374,7 @@ struct Shape<HttpRoute> : Table<HttpRoute> {
     if (!read_value(reader, node, percent)) return;
     percentage_0_100(reader, percent);
     reader.warn(kDeprecatedField, "is deprecated", "write mirrorPercentage: {value: " + node.scalar + "}");
-    out.mirror_percentage = percent;
+    out.mirror_percent = percent;
   }
   static constexpr Field<HttpRoute> kFields[] = {
       {"name", at<&HttpRoute::name>},
@@ -500,8 +513,6 @@ struct Shape<VirtualService> : Table<VirtualService> {
       reader.error(kMissingField, "the VirtualService has no http, tls or tcp routes", "write http: [{route: [{destination: {host: NAME}}]}]");
     if (is_empty("hosts")) check_delegate(reader, service);
     else check_hosts(reader, service);
-    for (std::size_t i = 0; i < service.http.size(); ++i)
-      if (service.http[i].delegate) check_no_regex(reader, service.http[i], i);
     check_sni(reader, service);
   }
 
@@ -524,33 +535,31 @@ struct Shape<VirtualService> : Table<VirtualService> {
   static void check_delegate(Reader& reader, const VirtualService& service) {
     if (!service.gateways.empty() || !service.tls.empty() || !service.tcp.empty())
       reader.error(kMissingField, "the VirtualService names no hosts", "write hosts: [NAME] (without hosts it is a delegate, which takes no gateways, tls or tcp)");
-    for (std::size_t i = 0; i < service.http.size(); ++i) {
+    for (std::size_t i = 0; i < service.http.size(); ++i)
       if (service.http[i].delegate) reader.error_below("http[" + std::to_string(i) + "].delegate", kConflictingFields, "a delegate cannot have a delegate of its own");
-      check_no_regex(reader, service.http[i], i);
-    }
   }
 
-  static void check_no_regex(Reader& reader, const HttpRoute& route, std::size_t index) {
-    for (std::size_t i = 0; i < route.match.size(); ++i) {
-      const std::string where = "http[" + std::to_string(index) + "].match[" + std::to_string(i) + "].";
-      const auto refuse = [&](const std::string& field, const StringMatch& match) {
-        if (match.kind == StringMatch::Kind::kRegex)
-          reader.error_below(where + field, kConflictingFields, "regex matches do not work together with delegates", "write exact or prefix");
-      };
-      const HttpMatchRequest& match = route.match[i];
-      if (match.uri) refuse("uri", *match.uri);
-      if (match.scheme) refuse("scheme", *match.scheme);
-      if (match.method) refuse("method", *match.method);
-      if (match.authority) refuse("authority", *match.authority);
-      for (const auto& [name, value] : match.headers) refuse("headers." + name, value);
-      for (const auto& [name, value] : match.without_headers) refuse("withoutHeaders." + name, value);
-      for (const auto& [name, value] : match.query_params) refuse("queryParams." + name, value);
-    }
+  // Tokens are looked into at gateways alone.
+  static void check_claims(Reader& reader, const VirtualService& service) {
+    for (std::size_t i = 0; i < service.http.size(); ++i)
+      for (std::size_t j = 0; j < service.http[i].match.size(); ++j) {
+        const HttpMatchRequest& match = service.http[i].match[j];
+        const std::string where = "http[" + std::to_string(i) + "].match[" + std::to_string(j) + "].";
+        const auto refuse = [&](const std::string& field, const std::map<std::string, StringMatch>& headers) {
+          for (const auto& [name, value] : headers)
+            if (claims_in(name))
+              reader.error_below(where + field + "." + name, kConflictingFields, "claims of tokens are matched at gateways alone",
+                                 "bind the VirtualService to a Gateway by gateways: [NAME], without mesh");
+        };
+        refuse("headers", match.headers);
+        refuse("withoutHeaders", match.without_headers);
+      }
   }
 
   static void check_hosts(Reader& reader, const VirtualService& service) {
     bool mesh = service.gateways.empty();
     for (const std::string& gateway : service.gateways) mesh = mesh || gateway == "mesh";
+    if (mesh) check_claims(reader, service);
     bool good = true;
     for (std::size_t i = 0; i < service.hosts.size(); ++i) {
       const std::string& host = service.hosts[i];

@@ -139,6 +139,7 @@ struct HttpRoute {
   std::optional<HttpFaultInjection> fault;
   std::optional<Destination> mirror;
   std::optional<double> mirror_percentage;
+  std::optional<std::uint32_t> mirror_percent;   // the older form: mirrorPercentage goes before it
   std::vector<HttpMirror> mirrors;
   std::optional<CorsPolicy> cors_policy;
   std::optional<Headers> headers;

@@ -126,6 +126,9 @@ EndpointQuery query_of(const Maker& maker, const Wanted& wanted, const Effective
           .place = maker.place,
           .locality = locality_choice(balancer, wanted.service, maker.scope.mesh),
           .failover = policy.outlier_detection.has_value(),
+          // Envoy would send requests to them as well once it panics.
+          .only_ready = policy.outlier_detection && policy.outlier_detection->min_health_percent > 0 &&
+                        !has_traffic_distribution(wanted.service, maker.scope.mesh),
           .tls = tls_of_endpoints(wanted.whole_policy(), wanted.subset_policy(), wanted.port.number),
           .only_mtls = wanted.by_sni};
 }
@@ -142,7 +145,7 @@ void fill_dns(Type& out, const Maker& maker, const Wanted& wanted, const Effecti
   out.mutable_typed_dns_resolver_config()->set_name("envoy.network.dns_resolver.cares");
   xds::pack(resolver, *out.mutable_typed_dns_resolver_config()->mutable_typed_config());
   // istiod compares the labels of names for whole services alone.
-  const ClientPlace unlabelled{maker.place.locality, {}};
+  const ClientPlace unlabelled{maker.place.locality, {}, maker.place.node};
   const Maker of_subset{maker.scope, maker.notes, unlabelled, maker.out, {}};
   fill_load_assignment(*out.mutable_load_assignment(), out.name(),
                        query_of(wanted.subset == nullptr ? maker : of_subset, wanted, policy), maker.scope.options);
@@ -180,7 +183,8 @@ void apply_rule(Type& out, const Maker& maker, const Wanted& wanted, const Effec
   HttpOptions http;
   apply_policy(out, http, {policy, wanted.port.protocol, scope.options.compat, scope.mesh.config,
                            scope.view.kind == View::Kind::kSidecar, true,
-                           locality_choice(policy.load_balancer ? &*policy.load_balancer : nullptr, wanted.service, scope.mesh)});
+                           locality_choice(policy.load_balancer ? &*policy.load_balancer : nullptr, wanted.service, scope.mesh),
+                           has_traffic_distribution(wanted.service, scope.mesh)});
   if (!wanted.by_sni) {
     const model::TrafficPolicy* own = wanted.subset == nullptr ? wanted.whole_policy() : wanted.subset_policy();
     apply_upstream_tls(out, http,

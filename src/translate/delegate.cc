@@ -109,6 +109,7 @@ std::optional<HttpRoute> merged(const HttpRoute& root, const HttpRoute& leaf) {
   if (!out.fault) out.fault = root.fault;
   if (!out.mirror) out.mirror = root.mirror;
   if (!out.mirror_percentage) out.mirror_percentage = root.mirror_percentage;
+  if (!out.mirror_percent) out.mirror_percent = root.mirror_percent;
   if (out.mirrors.empty()) out.mirrors = root.mirrors;
   if (!out.cors_policy) out.cors_policy = root.cors_policy;
   if (!out.headers) out.headers = root.headers;

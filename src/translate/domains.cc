@@ -58,7 +58,9 @@ Domains service_domains(const Service& service, const Scope& scope, std::uint32_
   const bool only_last = scope.options.compat == Compat::kIstio && !service.kubernetes && addresses.size() > 1;
   if (only_last) addresses.erase(addresses.begin(), addresses.end() - 1);
   for (const std::string& address : addresses) {
-    if (address == "0.0.0.0" || address.find('/') != std::string::npos) continue;
+    if (address == "0.0.0.0") continue;
+    // Nobody asks for a subnet by name; istiod names it all the same.
+    if (address.find('/') != std::string::npos && scope.options.compat != Compat::kIstio) continue;
     const bool v6 = address.find(':') != std::string::npos;
     const std::string written = v6 ? "[" + address + "]" : address;
     out.all.push_back(written);

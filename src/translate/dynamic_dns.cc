@@ -37,7 +37,7 @@ void fill_dynamic_filter(envoy::extensions::filters::network::http_connection_ma
 void fill_sni_dynamic_filter(envoy::config::listener::v3::Filter& out, const Service& service, std::uint32_t port) {
   DnsCacheConfig cache;
   fill_dns_cache(cache, service);
-  out.set_name("envoy.filters.network.sni_dynamic_forward_proxy");
+  out.set_name("envoy.extensions.filters.network.sni_dynamic_forward_proxy");
   WireMessage("envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig")
       .message(kDnsCacheConfig, cache)
       .number(kPortValue, port)

@@ -71,7 +71,11 @@ void fill_endpoint(endpoint_v3::LbEndpoint& out, const Endpoint& endpoint, const
 // Of an EDS answer, only what has an address of its own: names come from ServiceEntries of another resolution.
 bool is_wanted(const Endpoint& endpoint, const EndpointQuery& query, const Options& options) {
   const bool by_name = query.service.resolution == Resolution::kDns || query.service.resolution == Resolution::kDnsRoundRobin;
-  if (!by_name && endpoint.port != 0 && !is_ip(endpoint.address)) return false;
+  // One without an address is reached by its network's gateway.
+  const bool by_network = endpoint.address.empty() && !endpoint.network.empty() && options.compat == Compat::kIstio;
+  if (!by_name && !by_network && endpoint.port != 0 && !is_ip(endpoint.address)) return false;
+  if (query.service.node_local && endpoint.node != query.place.node) return false;
+  if (query.only_ready && endpoint.health == Health::kUnhealthy) return false;
   return query.labels == nullptr || has_labels(endpoint, *query.labels, options.cluster_id);
 }
 

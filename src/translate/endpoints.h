@@ -21,6 +21,7 @@ struct EndpointQuery {
   const ClientPlace& place;
   LocalityChoice locality;
   bool failover = false;                       // outlier detection is on
+  bool only_ready = false;                     // leave out those that are known to be unhealthy
   const model::ClientTls* tls = nullptr;       // what a rule says of TLS to endpoints; null: nothing
   bool only_mtls = false;                      // leave out those that take plain text
 };

@@ -60,10 +60,12 @@ void apply_tunnel(TcpFilterSettings& out, const Scope& scope, const Service* ser
   if (policy != nullptr) out.tunnel = policy->tunnel;
 }
 
-void apply_dynamic(TcpFilterSettings& out, const Scope& scope, const Service* service, std::uint32_t port) {
-  if (scope.dynamic == nullptr || service == nullptr || service->resolution != Resolution::kDynamicDns) return;
+// Where the name in the TLS handshake is looked up when a connection comes: on the listener's port in istiod, on the
+// destination's in a mesh of one's own.
+void apply_dynamic(TcpFilterSettings& out, const Scope& scope, const Service* service, std::uint32_t listener, std::uint32_t destination) {
+  if (service == nullptr || !is_dynamic(*service)) return;
   out.dynamic = service;
-  out.dynamic_port = port;
+  out.dynamic_port = scope.options.compat == Compat::kIstio ? listener : destination;
 }
 
 TcpFilterSettings settings_of(const Scope& scope, const L4Route& route, const VisibleVirtualService& source,
@@ -73,7 +75,7 @@ TcpFilterSettings settings_of(const Scope& scope, const L4Route& route, const Vi
   const bool single = route.route.size() == 1;
   for (const auto& to : route.route)
     if (single || to.weight > 0)
-      out.destinations.push_back({cluster_of(scope, to.destination, port.number), static_cast<std::uint32_t>(to.weight)});
+      out.destinations.push_back({cluster_of(scope, to.destination, port.number), single ? 0 : static_cast<std::uint32_t>(to.weight)});
   if (!single) out.stat_prefix = source.object->meta.name + "." + source.object->meta.namespace_;
   const Service* service = scope.find_service(lower(first.host));
   const std::string& pattern = scope.mesh.config.outbound_cluster_stat_name;
@@ -81,7 +83,7 @@ TcpFilterSettings settings_of(const Scope& scope, const L4Route& route, const Vi
     out.stat_prefix = stat_prefix(pattern, *service, first.subset, port);
   apply_rule(out, scope, service, single ? first.subset : std::string());
   apply_tunnel(out, scope, service, single ? first.subset : std::string());
-  if (single) apply_dynamic(out, scope, service, first.port != 0 ? first.port : port.number);
+  if (single) apply_dynamic(out, scope, service, port.number, first.port != 0 ? first.port : port.number);
   return out;
 }
 
@@ -163,7 +165,7 @@ Chain default_chain(const Scope& scope, const Service& service, const Port& port
   out.mongo = port.protocol == Protocol::kMongo;
   apply_rule(out.tcp, scope, &service, "");
   apply_tunnel(out.tcp, scope, &service, "");
-  apply_dynamic(out.tcp, scope, &service, number);
+  apply_dynamic(out.tcp, scope, &service, port.number, number);
   return out;
 }
 
@@ -178,6 +180,8 @@ std::vector<std::string> names_of(const Scope& scope, const Service& service) {
 }
 
 }  // namespace
+
+bool is_dynamic(const Service& service) { return service.resolution == Resolution::kDynamicDns && is_wildcard(service.host); }
 
 bool Chain::has_any_name() const {
   return std::find(server_names.begin(), server_names.end(), "*") != server_names.end();
@@ -230,7 +234,9 @@ std::vector<Chain> opaque_chains(const Scope& scope, const OpaqueRules& rules, c
   Chain chain = default_chain(scope, service, port);
   chain.destinations = gatherer.destinations;
   // Where the address does not tell services apart, the name in the TLS handshake must.
-  if (is_tls(port.protocol) && (!chain.destinations.empty() || (service.addresses.empty() && bind_any)))
+  const bool of_subnet = !service.addresses.empty() && service.addresses.front().find('/') != std::string::npos;
+  if (is_tls(port.protocol) &&
+      (!chain.destinations.empty() || of_subnet || (service.addresses.empty() && bind_any) || is_dynamic(service)))
     chain.server_names = names_of(scope, service);
   gatherer.chains.push_back(std::move(chain));
   return gatherer.chains;

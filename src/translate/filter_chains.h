@@ -21,6 +21,7 @@ struct Chain {
   std::string route_table;                         // HTTP; empty: TCP
   Protocol http_protocol = Protocol::kUnsupported; // of the port that brought it, where that is HTTP
   bool forward_proxy = false;
+  const Service* dynamic = nullptr;                // whose names are looked up when a request comes; null: none
   TcpFilterSettings tcp;
   bool mongo = false;
 
@@ -32,6 +33,9 @@ struct Chain {
   // Envoy refuses two chains of one listener with the same match.
   bool same_match(const Chain& other) const;
 };
+
+// A wildcard whose names are looked up one by one.
+bool is_dynamic(const Service& service);
 
 Chain http_chain(std::string route_table, bool sniffed);
 // The VirtualServices that have rules for opaque traffic of workloads: the only ones that opaque_chains() looks at.

@@ -73,7 +73,7 @@ class GatewayTable {
     }
     auto& routes = built_[{source.gateway, which}];
     if (routes == nullptr) {
-      const RouteRequest request{vs, source.server->port, {source.gateway}, source.server->tls.has_value(), true};
+      const RouteRequest request{vs, source.server->port, {source.gateway}, source.server->tls.has_value(), true, &scope_.services};
       routes = std::make_shared<const std::vector<BuiltRoute>>(build_routes(scope_, request, notes_, true));
     }
     if (routes->empty()) return;

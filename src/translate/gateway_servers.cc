@@ -73,6 +73,7 @@ class Merger {
 
   void add(const GatewayServerSource& source, std::uint32_t port) {
     if (source.has_tls() && !claim_names(source, port)) return;
+    if (source.is_auto_passthrough()) out_.auto_passthrough = true;
     if (ports_.insert(port).second) return add_new(source, port);
     const auto plain = plain_.find(port);
     if (plain != plain_.end()) return add_beside_plain(source, port, out_.ports[plain->second]);
@@ -193,12 +194,9 @@ MergedGateway merged_gateway(const Scope& scope, Notes notes) {
 }
 
 bool has_auto_passthrough(const Scope& scope) {
-  for (const auto& [object, gateway] : scope.mesh.all<model::Gateway>(model::Kind::kGateway)) {
-    if (!selects(gateway->selector, scope.view.labels)) continue;
-    for (const model::GatewayServer& server : gateway->servers)
-      if (server.tls && server.tls->mode == "AUTO_PASSTHROUGH") return true;
-  }
-  return false;
+  Provenance provenance;
+  std::vector<LeftOut> left_out;   // told when the listeners are made
+  return merged_gateway(scope, Notes{provenance, left_out}).auto_passthrough;
 }
 
 std::vector<std::string> common_hosts(const std::vector<std::string>& servers, const std::vector<std::string>& rules) {

@@ -45,6 +45,7 @@ struct MergedGateway {
   std::deque<GatewayServerSource> sources;
   std::vector<GatewayPort> ports;
   std::map<std::string, std::vector<const GatewayServerSource*>> by_table;
+  bool auto_passthrough = false;   // some server passes mTLS on by its SNI
 };
 MergedGateway merged_gateway(const Scope& scope, Notes notes);
 

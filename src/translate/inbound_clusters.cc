@@ -109,7 +109,9 @@ EffectivePolicy policy_of(cluster_v3::Cluster& out, const Scope& scope, const Wa
   EffectivePolicy policy;
   View server = scope.view;
   server.labels.clear();  // rules for some clients are not for servers
-  const MergedRule* rule = wanted.service == nullptr ? nullptr : scope.rules.find(server, *wanted.service);
+  // Only rules for services that the Sidecar lets in are known to the workload.
+  const bool known = wanted.service != nullptr && scope.find_service(wanted.service->host) != nullptr;
+  const MergedRule* rule = known ? scope.rules.find(server, *wanted.service) : nullptr;
   if (rule != nullptr && rule->policy != nullptr) {
     policy = policy_on_port(rule->policy, wanted.number);
     set_config(*out.mutable_metadata(), *rule->first);

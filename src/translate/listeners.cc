@@ -97,8 +97,8 @@ class Gatherer {
  private:
   void add(const Service& service, const Port& port, const Binding& binding) {
     if (service.resolution == Resolution::kAlias) return;
-    if (service.resolution == Resolution::kDynamicDns && (scope_.dynamic == nullptr || !can_be_dynamic(service, port))) return;
-    if (is_http(port.protocol)) add_http(port, binding);
+    if (service.resolution == Resolution::kDynamicDns && !can_be_dynamic(service, port)) return;
+    if (is_http(port.protocol)) add_http(service, port, binding);
     else if (port.protocol != Protocol::kUdp) add_opaque(service, port, binding);
   }
 
@@ -108,7 +108,7 @@ class Gatherer {
     return (of_service ? service.host + ":" : std::string()) + std::to_string(port.number);
   }
 
-  void add_http(const Port& port, Binding binding) {
+  void add_http(const Service& service, const Port& port, Binding binding) {
     if (binding.address.empty()) {
       binding.address = addresses_.any;
       binding.more = addresses_.more_any;
@@ -121,6 +121,7 @@ class Gatherer {
     if (!is_new && !is_proxy && (!is_tcp(entry.protocol) || !can_share(entry.protocol, port.protocol))) return;
     Chain chain = http_chain(port.number == 0 ? binding.address : std::to_string(port.number), bind_any && !is_proxy);
     chain.http_protocol = port.protocol;
+    if (is_dynamic(service)) chain.dynamic = &service;
     if (!is_new && !is_proxy) {
       merge(entry, {std::move(chain)});
       entry.protocol = Protocol::kUnsupported;
@@ -230,6 +231,7 @@ void fill_chain(listener_v3::FilterChain& out, const Scope& scope, const Chain& 
     settings.stat_prefix = "outbound_" + listener + ";";
     settings.forward_proxy = chain.forward_proxy;
     settings.protocol = chain.http_protocol;
+    settings.dynamic = chain.dynamic;
     fill_http_filter(*out.add_filters(), scope, settings);
     return;
   }

@@ -54,6 +54,7 @@ std::string value_of(const Endpoint& endpoint, const std::string& key, const std
   if (key == kZone && !parts[1].empty()) return std::string(parts[1]);
   if (key == kSubzone && !parts[2].empty()) return std::string(parts[2]);
   if (key == kCluster && !cluster_id.empty()) return cluster_id;
+  if (key == kHostname && !endpoint.node.empty()) return endpoint.node;
   const auto it = endpoint.labels->find(key);
   if (it != endpoint.labels->end() && !(key == kNetwork && it->second.empty())) return it->second;
   return key == kNetwork ? endpoint.network : std::string();
@@ -202,7 +203,10 @@ std::string annotation_of(const model::Object* object) {
 
 // Null: nothing is asked for. The namespace speaks for services that say nothing.
 const model::LocalityLbSetting* traffic_distribution(const Service& service, const model::Mesh& mesh) {
-  std::string word = annotation_of(service.object);
+  std::string word = lower(service.traffic_distribution);
+  if (word == "preferclose" || word == "prefersamezone") return &kSameZone;
+  if (word == "prefersamenode") return &kSameNode;
+  word = annotation_of(service.object);
   if (word.empty()) {
     const auto it = mesh.objects.find({model::Kind::kNamespace, "", service.namespace_});
     if (it != mesh.objects.end()) word = annotation_of(it->second.get());
@@ -216,19 +220,27 @@ bool is_forced(const model::LocalityLbSetting* setting) { return setting == &kSa
 }  // namespace
 
 ClientPlace client_place(const model::Mesh& mesh, const View& view, const Options& options) {
-  ClientPlace out{locality_of_pod(mesh, view, options), view.labels};
+  ClientPlace out{locality_of_pod(mesh, view, options), view.labels, {}};
   if (out.locality.empty()) out.locality = locality_of_labels(view.labels);
   if (out.locality.empty()) out.locality = view.locality;
   add_topology(out.labels, out.locality, options.cluster_id);
+  if (const auto node = view.metadata.find("NODE_NAME"); node != view.metadata.end() && !node->second.empty()) {
+    out.node = node->second;
+    out.labels[kHostname] = node->second;
+  }
   return out;
 }
 
+bool has_traffic_distribution(const Service& service, const model::Mesh& mesh) { return traffic_distribution(service, mesh) != nullptr; }
+
 LocalityChoice locality_choice(const model::LoadBalancer* rule, const Service& service, const model::Mesh& mesh) {
   if (rule != nullptr && rule->zone_aware_lb_setting) return &*rule->zone_aware_lb_setting;
-  if (rule == nullptr || !rule->locality_lb_setting)
+  const bool of_rule = rule != nullptr && rule->locality_lb_setting.has_value();
+  if (!of_rule)
     if (const model::LocalityLbSetting* annotated = traffic_distribution(service, mesh)) return annotated;
+  if (!of_rule && mesh.config.zone_aware_lb_setting) return &*mesh.config.zone_aware_lb_setting;
   const model::LocalityLbSetting& setting =
-      rule != nullptr && rule->locality_lb_setting ? *rule->locality_lb_setting : mesh.config.locality_lb_setting;
+      of_rule ? *rule->locality_lb_setting : mesh.config.locality_lb_setting;
   if (setting.enabled.value_or(true)) return &setting;
   return std::monostate{};
 }

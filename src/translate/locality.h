@@ -20,6 +20,7 @@ namespace lateen::translate {
 struct ClientPlace {
   std::string locality;                        // "region/zone/subzone"; "" where nobody knows
   Labels labels;                               // the workload's, with those that tell its place
+  std::string node = {};                       // of Kubernetes; "" where nobody says
 };
 // The pod's node is asked first, then what the client says of itself.
 ClientPlace client_place(const model::Mesh& mesh, const View& view, const Options& options);
@@ -28,6 +29,9 @@ ClientPlace client_place(const model::Mesh& mesh, const View& view, const Option
 using LocalityChoice = std::variant<std::monostate, const model::LocalityLbSetting*, const model::ZoneAwareLbSetting*>;
 // The rule's, else the service's annotation, else the mesh's. One that is turned off hides the others.
 LocalityChoice locality_choice(const model::LoadBalancer* rule, const Service& service, const model::Mesh& mesh);
+
+// Whether the service, or its namespace, asks for endpoints that are near.
+bool has_traffic_distribution(const Service& service, const model::Mesh& mesh);
 
 // The endpoints of one locality and one priority.
 struct EndpointGroup {

@@ -202,8 +202,8 @@ void fill_http_filter(listener_v3::Filter& out, const Scope& scope, const HttpFi
     manager.mutable_rds()->set_route_config_name(settings.route_table);
     set_ads(*manager.mutable_rds()->mutable_config_source());
   }
-  add_http_filters(manager, settings.protocol, settings.inbound ? nullptr : scope.dynamic);
-  fill_tracing(*manager.mutable_tracing(), scope);
+  add_http_filters(manager, settings.protocol, settings.inbound ? nullptr : scope.dynamic != nullptr ? scope.dynamic : settings.dynamic);
+  if (scope.mesh.config.enable_tracing) fill_tracing(*manager.mutable_tracing(), scope);
   fill_path_normalization(manager, scope.mesh.config.path_normalization);
   manager.mutable_stream_idle_timeout();
   fill_connection_settings(manager, scope.mesh.config.connection_settings);
@@ -227,7 +227,7 @@ void fill_http_filter(listener_v3::Filter& out, const Scope& scope, const HttpFi
 
 void fill_tcp_filter(listener_v3::Filter& out, const Scope& scope, const TcpFilterSettings& settings) {
   TcpProxy proxy;
-  if (settings.destinations.size() == 1) {
+  if (settings.destinations.size() == 1 && settings.destinations.front().weight == 0) {
     proxy.set_cluster(settings.destinations.front().cluster);
   } else {
     for (const TcpDestination& destination : settings.destinations) {

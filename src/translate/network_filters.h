@@ -35,6 +35,7 @@ struct HttpFilterSettings {
   bool gateway = false;                // faces clients outside the mesh
   bool forward_proxy = false;          // takes absolute-form requests
   Protocol protocol = Protocol::kUnsupported;
+  const Service* dynamic = nullptr;    // whose names are looked up when requests come; null: none
   std::optional<InboundRoute> inbound;
 };
 void fill_http_filter(envoy::config::listener::v3::Filter& out, const Scope& scope, const HttpFilterSettings& settings);

@@ -58,6 +58,7 @@ Workload workload_of_pod(const model::Object& object, const model::Pod& pod, con
   out.locality = locality_of_label(object.meta.labels);
   if (out.locality.empty()) out.locality = locality_of_node(options, pod.node_name);
   out.account = pod.service_account;
+  out.node = pod.node_name;
   for (const auto& port : pod.ports)
     if (!port.name.empty()) out.ports.emplace(port.name, port.port);
   out.pod = true;
@@ -114,9 +115,11 @@ const Workload* Workloads::pod(std::string_view namespace_, std::string_view nam
   return it == pods_.end() ? nullptr : &all_[it->second];
 }
 
-const Workload* Workloads::pod_at(std::string_view address) const {
-  const auto it = by_address_.find(address);
-  return it == by_address_.end() ? nullptr : &all_[it->second];
+const Workload* Workloads::pod_at(std::string_view address, std::string_view namespace_) const {
+  const auto [first, last] = by_address_.equal_range(address);
+  for (auto it = first; it != last; ++it)
+    if (namespace_.empty() || all_[it->second].namespace_ == namespace_) return &all_[it->second];
+  return nullptr;
 }
 
 const Workload* Workloads::entry_at(std::string_view namespace_, std::string_view address) const {
@@ -174,8 +177,8 @@ Registry::Registry(const model::Mesh& mesh, const Options& options)
     for (Service& service : services_)
       if (service.export_to.empty()) service.export_to = standard;
   if (options.allocate_addresses) allocate_addresses(services_);
-  merge_endpoints(services_);
   if (options.compat == Compat::kIstio) repeat_by_address();
+  merge_endpoints(services_);
   for (const Service& service : services_) by_host_[service.host].push_back(&service);
   link_aliases();
 }
@@ -183,7 +186,7 @@ Registry::Registry(const model::Mesh& mesh, const Options& options)
 // istiod has a service for each address of a ServiceEntry, and the endpoints of all under one name.
 void Registry::repeat_by_address() {
   for (Service& service : services_) {
-    if (service.kubernetes) continue;
+    if (service.kubernetes || service.resolution == Resolution::kDnsRoundRobin) continue;
     for (std::vector<Endpoint>& endpoints : service.endpoints) {
       const std::vector<Endpoint> once = endpoints;
       for (std::size_t i = 1; i < service.addresses.size(); ++i) endpoints.insert(endpoints.end(), once.begin(), once.end());

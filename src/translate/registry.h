@@ -30,6 +30,7 @@ struct Endpoint {
   std::string workload, namespace_;
   std::string account;          // service account, "" if none
   std::string network;
+  std::string node;             // of Kubernetes, on which the pod runs
   std::string tls_mode;         // "istio": it has a sidecar
   std::shared_ptr<const Labels> labels;  // never null
 };
@@ -55,10 +56,14 @@ struct Service {
   bool kubernetes = false;
   bool external = false;        // ServiceEntry MESH_EXTERNAL
   bool selects_workloads = false;
+  bool node_local = false;      // internalTrafficPolicy Local: only endpoints on the client's node
+  std::string traffic_distribution;              // of the Service's spec
   std::string external_name;    // Kubernetes ExternalName: the alias's target
   std::vector<std::string> aliases;              // hosts of ExternalName services that mean this one
   std::vector<std::string> export_to;
   std::vector<std::string> subject_names;        // ServiceEntry subjectAltNames
+  // Namespaces and service accounts of the endpoints of all services of the host, where there are several.
+  std::set<std::pair<std::string, std::string>> accounts;
 
   const Port* find_port(std::uint32_t number) const;
   std::size_t port_index(const Port& port) const { return static_cast<std::size_t>(&port - ports.data()); }
@@ -108,7 +113,7 @@ class Registry {
 // What the parts of Registry share while it is made.
 struct Workload {
   const model::Object* object = nullptr;
-  std::string address, name, namespace_, locality, account, network;
+  std::string address, name, namespace_, locality, account, network, node;
   std::map<std::string, std::uint32_t> ports;    // WorkloadEntry: by service port name; Pod: by container port name
   std::uint32_t weight = 1;
   bool pod = false, ready = true;
@@ -121,7 +126,8 @@ class Workloads {
   Workloads(const model::Mesh& mesh, const Options& options);
 
   const Workload* pod(std::string_view namespace_, std::string_view name) const;
-  const Workload* pod_at(std::string_view address) const;
+  // The first pod with the address, in the namespace if one is given.
+  const Workload* pod_at(std::string_view address, std::string_view namespace_ = {}) const;
   // The first WorkloadEntry of the namespace with the address.
   const Workload* entry_at(std::string_view namespace_, std::string_view address) const;
   // In the order of the mesh. An empty selector selects nothing.
@@ -132,7 +138,7 @@ class Workloads {
 
   std::vector<Workload> all_;
   std::map<std::pair<std::string, std::string>, std::size_t, std::less<>> pods_;
-  std::map<std::string, std::size_t, std::less<>> by_address_;
+  std::multimap<std::string, std::size_t, std::less<>> by_address_;
   std::map<std::string, std::vector<std::size_t>, std::less<>> by_label_;  // "namespace/key=value"
 };
 

@@ -26,43 +26,52 @@ std::string slice_locality(const model::EndpointSlice::Endpoint& endpoint, const
   return endpoint.zone.empty() ? std::string() : "/" + endpoint.zone;
 }
 
-Endpoint slice_endpoint(const model::EndpointSlice::Endpoint& from, const Service& service, const Workloads& workloads,
-                        const Options& options) {
+Endpoint slice_endpoint(const model::EndpointSlice::Endpoint& from, const std::string& address, const Workload* pod,
+                        const Service& service, const Options& options) {
   static const auto kNoLabels = std::make_shared<const Labels>();
   Endpoint out;
-  out.address = from.addresses.empty() ? std::string() : from.addresses.front();
+  out.address = address;
   out.health = from.ready ? Health::kHealthy : Health::kUnhealthy;
   out.labels = kNoLabels;
-  const bool names_pod = !from.target_pod.empty();
-  // istiod knows nothing of an endpoint that names no pod.
-  if (!names_pod && options.compat == Compat::kIstio) return out;
-  out.namespace_ = service.namespace_;
-  out.locality = slice_locality(from, options);
-  const Workload* pod = names_pod ? workloads.pod(service.namespace_, from.target_pod) : workloads.pod_at(out.address);
-  if (pod != nullptr) {
-    out.workload = pod->name;
-    out.account = pod->account;
-    out.labels = pod->labels;
-    out.tls_mode = tls_mode(*pod->labels, "");
-    if (!pod->locality.empty()) out.locality = pod->locality;
+  // istiod knows nothing of an endpoint without a pod, and of one with a pod what the pod says.
+  if (options.compat != Compat::kIstio) {
+    out.namespace_ = service.namespace_;
+    out.locality = slice_locality(from, options);
   }
+  if (pod == nullptr) return out;
+  out.namespace_ = pod->namespace_;
+  out.workload = pod->name;
+  out.account = pod->account;
+  out.labels = pod->labels;
+  out.node = pod->node;
+  out.tls_mode = tls_mode(*pod->labels, "");
+  if (!pod->locality.empty()) out.locality = pod->locality;
   return out;
+}
+
+
+// Whether clients are told of the endpoint. istiod takes one that is not ready for one that ends, unless it says no.
+bool is_served(const model::EndpointSlice::Endpoint& endpoint, const Options& options) {
+  return endpoint.ready || (options.compat == Compat::kIstio && !endpoint.terminating.value_or(true));
 }
 
 // A slice's port serves the service port of the same name; an unnamed one serves an unnamed.
 void add_slice(const model::EndpointSlice& slice, Service& service, const Workloads& workloads, const Options& options) {
   for (const model::EndpointSlice::Endpoint& from : slice.endpoints) {
-    if (from.addresses.empty() || (!from.ready && options.compat != Compat::kIstio)) continue;
-    // istiod waits for a pod that it does not know yet.
-    const bool unknown_pod = !from.target_pod.empty() && workloads.pod(service.namespace_, from.target_pod) == nullptr;
-    if (unknown_pod && options.compat == Compat::kIstio) continue;
-    Endpoint endpoint = slice_endpoint(from, service, workloads, options);
-    for (const Port& port : service.ports) {
-      const auto it = std::find_if(slice.ports.begin(), slice.ports.end(),
-                                   [&](const auto& candidate) { return candidate.name == port.name; });
-      if (it == slice.ports.end()) continue;
-      endpoint.port = it->port;
-      service.endpoints[service.port_index(port)].push_back(endpoint);
+    if (!is_served(from, options)) continue;
+    for (const std::string& address : from.addresses) {
+      const bool names_pod = !from.target_pod.empty();
+      const Workload* pod = names_pod ? workloads.pod(service.namespace_, from.target_pod) : workloads.pod_at(address, service.namespace_);
+      // istiod waits for a pod that it does not know yet.
+      if (names_pod && pod == nullptr && options.compat == Compat::kIstio) continue;
+      Endpoint endpoint = slice_endpoint(from, address, pod, service, options);
+      for (const Port& port : service.ports) {
+        const auto it = std::find_if(slice.ports.begin(), slice.ports.end(),
+                                     [&](const auto& candidate) { return candidate.name == port.name; });
+        if (it == slice.ports.end()) continue;
+        endpoint.port = it->port;
+        service.endpoints[service.port_index(port)].push_back(endpoint);
+      }
     }
   }
 }
@@ -93,6 +102,7 @@ void add_selected(const Workload& workload, Service& service) {
   endpoint.account = workload.account;
   endpoint.network = workload.network;
   endpoint.labels = workload.labels;
+  endpoint.node = workload.node;
   endpoint.tls_mode = tls_mode(*workload.labels, workload.pod ? "" : workload.account);
   endpoint.locality = workload.locality;
   for (const Port& port : service.ports) {
@@ -123,6 +133,8 @@ Service service_of(const model::Object& object, const model::Service& spec, cons
   out.ports = ports_of(spec);
   out.endpoints.resize(out.ports.size());
   out.selects_workloads = !spec.selector.empty();
+  out.node_local = spec.internal_traffic_policy == "Local";
+  out.traffic_distribution = spec.traffic_distribution;
   if (!spec.external_name.empty()) {
     out.resolution = Resolution::kAlias;
     out.external_name = spec.external_name;

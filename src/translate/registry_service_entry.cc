@@ -73,6 +73,7 @@ void add_selected(const Workload& workload, Service& service) {
   endpoint.account = workload.account;
   endpoint.network = workload.network;
   endpoint.labels = workload.labels;
+  endpoint.node = workload.node;
   endpoint.tls_mode = tls_mode(*workload.labels, workload.pod ? "" : workload.account);
   if (workload.pod) endpoint.health = Health::kHealthy;
   for (const Port& port : service.ports) {
@@ -132,6 +133,16 @@ void merge_group(const std::vector<Service*>& group) {
       all.insert(all.end(), endpoints.begin(), endpoints.end());
     }
     taken.insert(own.begin(), own.end());
+  }
+  // The names of servers are those that the youngest gives, and the accounts of all.
+  std::set<std::pair<std::string, std::string>> accounts;
+  for (const Service* service : group)
+    for (const auto& endpoints : service->endpoints)
+      for (const Endpoint& endpoint : endpoints)
+        if (!endpoint.account.empty()) accounts.emplace(endpoint.namespace_, endpoint.account);
+  for (Service* service : group) {
+    service->subject_names = group.back()->subject_names;
+    service->accounts = accounts;
   }
   for (Service* service : group)
     for (const Port& port : service->ports) service->endpoints[service->port_index(port)] = by_port[port.name];

@@ -52,10 +52,9 @@ std::string authority_of(const std::optional<model::Headers>& headers) {
   return {};
 }
 
-std::string destination_cluster(const Scope& scope, const model::Destination& destination, const RouteRequest& request) {
-  const Service* service = scope.find_service(lower(destination.host));
-  // istiod looks among the services of the listener's port.
-  if (service != nullptr && !request.any_port && service->find_port(request.port) == nullptr) service = nullptr;
+std::string destination_cluster(const model::Destination& destination, const RouteRequest& request) {
+  const auto it = request.services->find(lower(destination.host));
+  const Service* service = it == request.services->end() ? nullptr : it->second;
   std::string_view host = destination.host;
   if (service != nullptr && !service->external_name.empty()) host = service->external_name;
   std::uint32_t port = destination.port;
@@ -67,22 +66,26 @@ std::string destination_cluster(const Scope& scope, const model::Destination& de
   return outbound_cluster(port, destination.subset, host);
 }
 
-void set_percent(core_v3::RuntimeFractionalPercent& out, const std::optional<double>& percent) {
+// What share of the requests is mirrored; all of them where nothing is said, `whole` where only mirrorPercent is.
+envoy::type::v3::FractionalPercent mirrored(const std::optional<double>& percentage, const std::optional<std::uint32_t>& whole) {
   constexpr double kPerPercent = 10'000;
-  auto& fraction = *out.mutable_default_value();
-  if (!percent) {
-    fraction.set_numerator(100);
-    return;
+  constexpr std::uint32_t kAll = 100;
+  envoy::type::v3::FractionalPercent out;
+  if (!percentage) {
+    out.set_numerator(whole.value_or(kAll));
+    return out;
   }
-  fraction.set_numerator(static_cast<std::uint32_t>(*percent * kPerPercent));
-  fraction.set_denominator(envoy::type::v3::FractionalPercent::MILLION);
+  out.set_numerator(static_cast<std::uint32_t>(*percentage * kPerPercent));
+  out.set_denominator(envoy::type::v3::FractionalPercent::MILLION);
+  return out;
 }
 
-void add_mirror(route_v3::RouteAction& out, std::string cluster, const std::optional<double>& percent) {
-  if (percent && *percent <= 0) return;
+void add_mirror(route_v3::RouteAction& out, std::string cluster, const std::optional<double>& percentage,
+                const std::optional<std::uint32_t>& whole) {
+  if (percentage ? *percentage <= 0 : whole == 0) return;
   auto& mirror = *out.add_request_mirror_policies();
   mirror.set_cluster(std::move(cluster));
-  set_percent(*mirror.mutable_runtime_fraction(), percent);
+  *mirror.mutable_runtime_fraction()->mutable_default_value() = mirrored(percentage, whole);
   mirror.mutable_trace_sampled()->set_value(false);
   mirror.set_disable_shadow_host_suffix_append(true);
 }
@@ -125,10 +128,10 @@ void fill_rewrite(route_v3::RouteAction& out, const model::HttpRewrite& rewrite)
   }
 }
 
-void fill_single(BuiltRoute& out, const Scope& scope, const RuleSource& rule, const RouteRequest& request) {
+void fill_single(BuiltRoute& out, const RuleSource& rule, const RouteRequest& request) {
   const model::HttpRouteDestination& to = rule.route.route.front();
   auto& action = *out.route.mutable_route();
-  action.set_cluster(destination_cluster(scope, to.destination, request));
+  action.set_cluster(destination_cluster(to.destination, request));
   out.origins.emplace_back("destination[0]", rule.origin(".route[0]"));
   if (!to.headers) return;
   apply_headers(out.route, *to.headers);
@@ -137,13 +140,13 @@ void fill_single(BuiltRoute& out, const Scope& scope, const RuleSource& rule, co
     action.set_host_rewrite_literal(authority);
 }
 
-void fill_weighted(BuiltRoute& out, const Scope& scope, const RuleSource& rule, const RouteRequest& request) {
+void fill_weighted(BuiltRoute& out, const RuleSource& rule, const RouteRequest& request) {
   auto& weighted = *out.route.mutable_route()->mutable_weighted_clusters();
   for (std::size_t i = 0; i < rule.route.route.size(); ++i) {
     const model::HttpRouteDestination& to = rule.route.route[i];
     if (to.weight == 0) continue;
     auto& cluster = *weighted.add_clusters();
-    cluster.set_name(destination_cluster(scope, to.destination, request));
+    cluster.set_name(destination_cluster(to.destination, request));
     cluster.mutable_weight()->set_value(static_cast<std::uint32_t>(to.weight));
     const std::string path = ".route[" + std::to_string(i) + "]";
     out.origins.emplace_back("destination[" + std::to_string(weighted.clusters_size() - 1) + "]", rule.origin(path));
@@ -161,15 +164,16 @@ void fill_forward(BuiltRoute& out, const Scope& scope, const RuleSource& source,
   set_timeout(action, rule.timeout.value_or(Duration{}));
   std::string authority = authority_of(rule.headers);
   if (rule.rewrite) {
+    action.set_append_x_forwarded_host(forwards_host(scope));
     fill_rewrite(action, *rule.rewrite);
     if (!rule.rewrite->authority.empty()) authority = rule.rewrite->authority;
   }
   if (!authority.empty()) action.set_host_rewrite_literal(authority);
-  if (rule.mirror) add_mirror(action, destination_cluster(scope, *rule.mirror, request), rule.mirror_percentage);
+  if (rule.mirror) add_mirror(action, destination_cluster(*rule.mirror, request), rule.mirror_percentage, rule.mirror_percent);
   for (const model::HttpMirror& mirror : rule.mirrors)
-    add_mirror(action, destination_cluster(scope, mirror.destination, request), mirror.percentage);
-  if (rule.route.size() == 1) fill_single(out, scope, source, request);
-  else fill_weighted(out, scope, source, request);
+    add_mirror(action, destination_cluster(mirror.destination, request), mirror.percentage, std::nullopt);
+  if (rule.route.size() == 1) fill_single(out, source, request);
+  else fill_weighted(out, source, request);
   bool hashed = false;
   for (const model::HttpRouteDestination& to : rule.route) {
     if (rule.route.size() > 1 && to.weight == 0) continue;
@@ -186,6 +190,11 @@ void note(BuiltRoute& out, const RuleSource& rule, const char* field, const char
 }
 
 }  // namespace
+
+bool forwards_host(const Scope& scope) {
+  const auto& headers = scope.mesh.config.proxy.headers;
+  return headers && headers->x_forwarded_host;
+}
 
 void set_timeout(route_v3::RouteAction& out, Duration timeout) {
   set_duration(*out.mutable_timeout(), timeout);

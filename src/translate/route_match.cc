@@ -2,6 +2,7 @@
 // gateways) is in routes.cc.
 #include <algorithm>
 
+#include "model/names.h"
 #include "translate/routes.h"
 
 namespace lateen::translate {
@@ -32,10 +33,27 @@ route_v3::HeaderMatcher header(const std::string& name, const StringMatch& match
   return out;
 }
 
+// A claim of a token, as the filter that checks tokens leaves it: a string, or a list of which one entry fits.
+void fill_claim(envoy::type::matcher::v3::MetadataMatcher& out, const std::vector<std::string>& claims, const StringMatch& match) {
+  out.set_filter("envoy.filters.http.jwt_authn");
+  out.add_path()->set_key("payload");
+  for (const std::string& claim : claims) out.add_path()->set_key(claim);
+  auto& either = *out.mutable_value()->mutable_or_match();
+  fill_string(*either.add_value_matchers()->mutable_list_match()->mutable_one_of()->mutable_string_match(), match);
+  fill_string(*either.add_value_matchers()->mutable_string_match(), match);
+}
+
 void fill_headers(route_v3::RouteMatch& out, const model::HttpMatchRequest& match) {
   std::vector<route_v3::HeaderMatcher> headers;
-  for (const auto& [name, value] : match.headers) headers.push_back(header(name, value));
+  for (const auto& [name, value] : match.headers)
+    if (const auto claims = model::claims_in(name)) fill_claim(*out.add_dynamic_metadata(), *claims, value);
+    else headers.push_back(header(name, value));
   for (const auto& [name, value] : match.without_headers) {
+    if (const auto claims = model::claims_in(name)) {
+      fill_claim(*out.add_dynamic_metadata(), *claims, value);
+      out.mutable_dynamic_metadata(out.dynamic_metadata_size() - 1)->set_invert(true);
+      continue;
+    }
     headers.push_back(header(name, value));
     headers.back().set_invert_match(true);
     if (!means_present(value)) headers.back().set_treat_missing_header_as_empty(true);

@@ -25,6 +25,7 @@ struct RouteRequest {
   std::vector<std::string> gateways;           // "mesh", or the gateway servers' names
   bool tls = false;                            // the listener ends TLS
   bool any_port = false;                       // a gateway or HTTP proxy: `port` is not the service's
+  const ServicesByHost* services = nullptr;    // among which destinations are looked up: those of the port, where it says one
 };
 
 // In order, up to and with the first that takes everything. What did not become a route is said in `notes`, if
@@ -45,6 +46,8 @@ void fill_retry(envoy::config::route::v3::RouteAction& out, const model::HttpRet
 void fill_filters(envoy::config::route::v3::Route& out, const model::HttpRoute& rule);
 // route_action.cc
 void fill_action(BuiltRoute& out, const Scope& scope, const RuleSource& rule, const RouteRequest& request);
+// Whether proxies tell upstreams which host was asked for (defaultConfig.proxyHeaders.xForwardedHost).
+bool forwards_host(const Scope& scope);
 // 0 turns the timeout off, as Istio's default has it.
 void set_timeout(envoy::config::route::v3::RouteAction& out, Duration timeout);
 // hash_policy.cc: the consistent hash of the DestinationRule that holds for `destination`; null: none.

@@ -182,6 +182,10 @@ SidecarScope::SidecarScope(const model::Mesh& mesh, const View& view, const Regi
   add_union(registry, view);
 }
 
+SidecarScope::SidecarScope(const View& view, const Registry& registry) {
+  for (const Service* service : registry.exported_to(view.namespace_)) add_to_union(*service);
+}
+
 void SidecarScope::add_listener(const View& view, const Registry& registry, const IstioEgressListener* spec,
                                 const std::vector<VisibleVirtualService>& all) {
   EgressListener listener;
@@ -204,10 +208,6 @@ void SidecarScope::add_listener(const View& view, const Registry& registry, cons
     listener.virtual_services = &selected;
   }
   keep_one_namespace(listener.services, view.namespace_);
-  for (const Service* service : listener.services) {
-    const auto [it, is_new] = listener.by_host.emplace(service->host, service);
-    if (!is_new && service->kubernetes && !it->second->kubernetes) it->second = service;
-  }
   egress_.push_back(std::move(listener));
 }
 
@@ -257,13 +257,14 @@ void SidecarScope::add_to_union(const Service& service) {
 void SidecarScope::add_union(const Registry& registry, const View& view) {
   for (const EgressListener& listener : egress_) {
     for (const Service* service : listener.services) add_to_union(*service);
-    if (listener.spec == nullptr) continue;  // has all that there is
     for (const VisibleVirtualService& rule : *listener.virtual_services) {
       if (!rule.on_gateway("mesh")) continue;
       for (const auto& [host, ports] : destinations_of(rule, view.namespace_)) {
+        // Without a Sidecar all is let in but what its own namespace keeps from everybody.
+        if (listener.spec == nullptr && services_.contains(host)) continue;
         const Service* service = registry.best(host, view.namespace_);
         if (service == nullptr) continue;
-        if (matches_ports(*listener.spec)) service = with_ports(*service, {listener.spec->port->number});
+        if (listener.spec != nullptr && matches_ports(*listener.spec)) service = with_ports(*service, {listener.spec->port->number});
         else if (!ports.contains(kEveryPort)) service = with_ports(*service, {ports.begin(), ports.end()});
         if (service != nullptr) add_to_union(*service);
       }

@@ -16,7 +16,6 @@ namespace lateen::translate {
 struct EgressListener {
   const model::IstioEgressListener* spec = nullptr;      // null: no Sidecar says anything
   std::vector<const Service*> services;                  // older ones first
-  ServicesByHost by_host;
   const std::vector<VisibleVirtualService>* virtual_services = nullptr;
 
   bool has_port() const { return spec != nullptr && spec->port.has_value(); }
@@ -28,6 +27,8 @@ class SidecarScope {
   // `virtual_services`: all that the view sees, in order of precedence.
   SidecarScope(const model::Mesh& mesh, const View& view, const Registry& registry,
                const std::vector<VisibleVirtualService>& virtual_services);
+  // Of a gateway: all that is exported to it.
+  SidecarScope(const View& view, const Registry& registry);
   SidecarScope(const SidecarScope&) = delete;
   SidecarScope& operator=(const SidecarScope&) = delete;
 

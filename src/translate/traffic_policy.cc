@@ -243,8 +243,9 @@ void apply_policy(cluster_v3::Cluster& out, HttpOptions& http, const PolicyInput
   const bool balances = out.lb_policy() != cluster_v3::Cluster::CLUSTER_PROVIDED;
   if (outliers) {
     apply_outlier(out, *outliers, input.compat);
-    if (!outliers->http_error_codes.empty()) set_error_codes(http, outliers->http_error_codes);
-    if (balances) out.mutable_common_lb_config()->mutable_healthy_panic_threshold()->set_value(outliers->min_health_percent);
+    // istiod reads the field and sends nothing of it.
+    if (!outliers->http_error_codes.empty() && input.compat == Compat::kLateen) set_error_codes(http, outliers->http_error_codes);
+    if (balances) out.mutable_common_lb_config()->mutable_healthy_panic_threshold()->set_value(input.tells_unhealthy ? 0 : outliers->min_health_percent);
   }
   if (!balances) return;
   out.mutable_common_lb_config()->mutable_healthy_panic_threshold();

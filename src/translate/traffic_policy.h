@@ -24,6 +24,7 @@ struct PolicyInput {
   bool sidecar = true;                           // a gateway does not sniff, and so speaks one protocol upstream
   bool outbound = true;                          // the server's side is never upgraded to HTTP/2
   LocalityChoice locality = {};
+  bool tells_unhealthy = false;                  // of endpoints in any health, so that there is nothing to panic about
 };
 
 // `out` has its type already. Leaves `http` empty where nothing asks for protocol options.

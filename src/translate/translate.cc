@@ -65,9 +65,10 @@ Translation translate(const model::Mesh& mesh, const View& asked, const Options&
   const View view = options.inbound ? as_workload(asked, registry) : asked;
   const DestinationRules rules(mesh);
   const std::vector<VisibleVirtualService> virtual_services = visible_virtual_services(mesh, view, notes);
-  std::optional<SidecarScope> sidecar;
+  std::optional<SidecarScope> sidecar, gateway;
   if (view.kind == View::Kind::kSidecar) sidecar.emplace(mesh, view, registry, virtual_services);
-  const ServicesByHost services = sidecar ? sidecar->services() : registry.visible(view.namespace_);
+  else gateway.emplace(view, registry);
+  const ServicesByHost& services = sidecar ? sidecar->services() : gateway->services();
   const Scope scope{mesh, view, options, services, rules, sidecar ? &*sidecar : nullptr, first_dynamic(services, options.compat)};
   if (sidecar && view.generator == "grpc") {
     add_grpc_listeners(scope, out.resources);

@@ -374,7 +374,7 @@ spec:
   const auto http = *xds::to_json(resource<envoy::config::listener::v3::Listener>(made, "0.0.0.0_8080"));
   EXPECT_NE(http.find("envoy.filters.http.dynamic_forward_proxy"), std::string::npos) << http;
   const auto tls = *xds::to_json(resource<envoy::config::listener::v3::Listener>(made, "0.0.0.0_8443"));
-  for (const char* part : {"envoy.filters.network.sni_dynamic_forward_proxy", "\"*.dyn.example\"", "outbound|8443||*.dyn.example", "*.dyn.example_dfp_dns_cache"})
+  for (const char* part : {"envoy.extensions.filters.network.sni_dynamic_forward_proxy", "\"*.dyn.example\"", "outbound|8443||*.dyn.example", "*.dyn.example_dfp_dns_cache"})
     EXPECT_NE(tls.find(part), std::string::npos) << part << tls;
 }
 

@@ -42,13 +42,15 @@ void set_names(tls_v3::CommonTlsContext& out, const std::vector<std::string>& na
 // SPIFFE identities of the service's endpoints.
 std::vector<std::string> accounts(const Service& service, const model::MeshConfig& config) {
   std::set<std::string> found;
+  const auto add = [&](const std::string& namespace_, const std::string& account) {
+    const std::string identity = "/ns/" + namespace_ + "/sa/" + account;
+    found.insert("spiffe://" + config.trust_domain + identity);
+    for (const std::string& alias : config.trust_domain_aliases) found.insert("spiffe://" + alias + identity);
+  };
   for (const auto& endpoints : service.endpoints)
-    for (const Endpoint& endpoint : endpoints) {
-      if (endpoint.account.empty()) continue;
-      const std::string identity = "/ns/" + endpoint.namespace_ + "/sa/" + endpoint.account;
-      found.insert("spiffe://" + config.trust_domain + identity);
-      for (const std::string& alias : config.trust_domain_aliases) found.insert("spiffe://" + alias + identity);
-    }
+    for (const Endpoint& endpoint : endpoints)
+      if (!endpoint.account.empty()) add(endpoint.namespace_, endpoint.account);
+  for (const auto& [namespace_, account] : service.accounts) add(namespace_, account);
   found.insert(service.subject_names.begin(), service.subject_names.end());
   return {found.begin(), found.end()};
 }
@@ -171,7 +173,9 @@ void wrap(core_v3::TransportSocket& socket, model::ProxyProtocolVersion version)
 void apply_upstream_tls(cluster_v3::Cluster& out, HttpOptions& http, const TlsInput& input) {
   const bool http2 = http.explicit_http_config().has_http2_protocol_options();
   if (input.tls == nullptr) {
-    if (input.scope.options.auto_mtls && can_be_automatic(input)) apply_automatic(out, input, http2);
+    if (!input.scope.options.auto_mtls || !can_be_automatic(input)) return;
+    apply_automatic(out, input, http2);
+    if (input.dynamic) set_automatic_names(http, {}, true);
     return;
   }
   switch (input.tls->mode) {

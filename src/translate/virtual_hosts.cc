@@ -140,7 +140,7 @@ class TableBuilder {
     const auto ports = by_port(services);
     if (ports.empty()) return;
     const bool has_services = !ports.begin()->second.empty();
-    const RouteRequest request{all_[which], port_, {"mesh"}, false, port_ == kAnyPort};
+    const RouteRequest request{all_[which], port_, {"mesh"}, false, port_ == kAnyPort, &services_};
     auto routes = std::make_shared<const Routes>(
         build_routes(scope_, request, notes_, has_services && port_ != kAnyPort));
     if (routes->empty()) return;  // nothing of it is for this client: the next one, or the default, may have the host
@@ -244,6 +244,7 @@ route_v3::VirtualHost catch_all(const Scope& scope) {
   }
   route.mutable_route()->set_cluster(scope.sidecar->cluster_for_unknown());
   set_timeout(*route.mutable_route(), Duration{});
+  route.mutable_route()->set_append_x_forwarded_host(forwards_host(scope));
   return out;
 }
 
@@ -268,12 +269,10 @@ class EgressTables {
  public:
   EgressTables(const Scope& scope, const EgressListener& egress, Notes notes)
       : scope_(scope), egress_(egress), notes_(notes), index_(*egress.virtual_services) {
-    // Of services with one host, the one that goes first on a port has it, Kubernetes' before others.
-    for (const Service* service : egress.services)
-      for (const Port& port : service->ports) {
-        const auto [it, is_new] = by_port_[port.number].emplace(service->host, service);
-        if (!is_new && service->kubernetes && !it->second->kubernetes) it->second = service;
-      }
+    for (const Service* service : egress.services) {
+      add(*service, by_port_[kAnyPort]);
+      for (const Port& port : service->ports) add(*service, by_port_[port.number]);
+    }
     const auto* spec = egress.spec;
     is_proxy_ = egress.has_port() && parse_protocol(spec->port->protocol) == Protocol::kHttpProxy;
   }
@@ -282,7 +281,7 @@ class EgressTables {
     if (is_proxy_) port = kAnyPort;
     static const ServicesByHost kNone;
     const auto it = by_port_.find(port);
-    const ServicesByHost& services = port == kAnyPort ? egress_.by_host : it == by_port_.end() ? kNone : it->second;
+    const ServicesByHost& services = it == by_port_.end() ? kNone : it->second;
     return TableBuilder(scope_, *egress_.virtual_services, index_, notes_, services, port, table).run();
   }
 
@@ -295,6 +294,13 @@ class EgressTables {
   }
 
  private:
+  // Of services with one host, the one that goes first has it, Kubernetes' before others; in istiod the last one.
+  void add(const Service& service, ServicesByHost& to) const {
+    const auto [it, is_new] = to.emplace(service.host, &service);
+    const bool is_better = scope_.options.compat == Compat::kIstio || (service.kubernetes && !it->second->kubernetes);
+    if (!is_new && is_better) it->second = &service;
+  }
+
   const Scope& scope_;
   const EgressListener& egress_;
   Notes notes_;

@@ -60,7 +60,7 @@ std::unique_ptr<pb::Message> message_for(const std::string& key) {
   if (key.starts_with("endpoints/")) return std::make_unique<envoy::config::endpoint::v3::ClusterLoadAssignment>();
   if (key.starts_with("ecds/")) return std::make_unique<envoy::config::core::v3::TypedExtensionConfig>();
   if (key.starts_with("listeners/")) return std::make_unique<envoy::config::listener::v3::Listener>();
-  const bool is_host = std::count(key.begin(), key.end(), '/') > 1;
+  const bool is_host = std::count(key.begin(), key.end(), '/') > 1 && !key.ends_with(".sock");  // a table may be a socket's
   if (is_host) return std::make_unique<routes::VirtualHost>();
   return std::make_unique<routes::RouteConfiguration>();
 }
