@@ -15,6 +15,7 @@
 #include "cli/mesh_exec.h"
 #include "cli/mesh_files.h"
 #include "cli/mesh_gateways.h"
+#include "cli/mesh_inbound.h"
 #include "cli/mesh_register.h"
 #include "cli/mesh_views.h"
 #include "proxy/proxy.h"
@@ -103,6 +104,7 @@ class LivingMesh final : public Mesh, private admin::Backend {
     views_ = std::make_unique<MeshViews>(loop_, *proxy_, translate_options(options_));
     gateways_ = std::make_unique<MeshGateways>(*proxy_, *views_,
                                                MeshGateways::Options{options_.gateway_bind, options_.gateway_ports});
+    inbound_ = std::make_unique<MeshInbound>(*proxy_, *views_);
     LATEEN_TRY(const admin::ViewPage* page, view(""));
     default_view_ = page->id;
     return {};
@@ -162,6 +164,7 @@ class LivingMesh final : public Mesh, private admin::Backend {
     const std::uint64_t generation = ++generation_;
     secret_problems_ = analyze::secret_problems(control_->mesh(), options_.compat);
     gateways_->make_views(control_->mesh());
+    inbound_->make_views(control_->mesh());
     views_->update(control_->mesh(), [this, generation] { on_adopted(generation); });
     listen_at_gateways();
     if (exec_ != nullptr) exec_->update();
@@ -171,7 +174,8 @@ class LivingMesh final : public Mesh, private admin::Backend {
   // A port that is in use may become free: its own old listener closes a moment later, or another process ends.
   void listen_at_gateways() {
     gateways_->listen(control_->mesh());
-    if (!gateways_->all_open()) loop_.arm<&LivingMesh::listen_again>(listen_timer_, kListenAgain, this);
+    inbound_->listen();
+    if (!gateways_->all_open() || !inbound_->all_open()) loop_.arm<&LivingMesh::listen_again>(listen_timer_, kListenAgain, this);
   }
   void listen_again() {
     if (ending_ || draining_) return;
@@ -227,6 +231,7 @@ class LivingMesh final : public Mesh, private admin::Backend {
     std::vector<proxy::BoundListener> all{{"admin", server_->address()}};
     if (!forward_proxy_.name.empty()) all.push_back(forward_proxy_);
     for (proxy::BoundListener& gateway : gateways_->bound()) all.push_back(std::move(gateway));
+    for (proxy::BoundListener& inbound : inbound_->bound()) all.push_back(std::move(inbound));
     return all;
   }
 
@@ -239,7 +244,7 @@ class LivingMesh final : public Mesh, private admin::Backend {
 
   Result<const admin::ViewPage*> view(const std::string& identity) override {
     const std::string& wanted = identity.empty() ? options_.identity : identity;
-    if (const admin::ViewPage* gateway = views_->find_gateway(wanted)) return gateway;
+    if (const admin::ViewPage* known = views_->find(wanted)) return known;
     LATEEN_TRY(const Identity parsed, parse_identity(wanted));
     return views_->workload(parsed, control_->mesh());
   }
@@ -253,6 +258,8 @@ class LivingMesh final : public Mesh, private admin::Backend {
     std::vector<Diagnostic> all = control_->problems();
     const std::vector<Diagnostic> gateways = gateways_->problems();
     all.insert(all.end(), gateways.begin(), gateways.end());
+    const std::vector<Diagnostic> inbound = inbound_->problems();
+    all.insert(all.end(), inbound.begin(), inbound.end());
     all.insert(all.end(), secret_problems_.begin(), secret_problems_.end());
     for (const admin::ViewPage* page : views_->all())
       for (const Error& refused : page->refused)
@@ -290,6 +297,7 @@ class LivingMesh final : public Mesh, private admin::Backend {
   std::unique_ptr<proxy::Proxy> proxy_;
   std::unique_ptr<MeshViews> views_;
   std::unique_ptr<MeshGateways> gateways_;
+  std::unique_ptr<MeshInbound> inbound_;
   proxy::ViewId default_view_ = 0;
   proxy::BoundListener forward_proxy_;
   std::string forward_proxy_text_;

@@ -30,15 +30,15 @@ net::Address MeshGateways::address_of(const runtime::Listener& listener) const {
   return at;
 }
 
-std::map<std::string, MeshGateways::Wanted> MeshGateways::wanted(const model::Mesh& mesh) const {
-  std::map<std::string, Wanted> wanted;
+std::map<std::string, OpenListeners::Wanted> MeshGateways::wanted(const model::Mesh& mesh) const {
+  std::map<std::string, OpenListeners::Wanted> wanted;
   std::map<std::map<std::string, std::string>, const model::Object*> gateways;
   for (const GatewayWorkload& workload : gateway_workloads(mesh)) gateways[workload.selector] = workload.gateway;
   for (const auto& [selector, page] : by_selector_) {
     if (page->snapshot == nullptr) continue;
     for (const auto& [name, listener] : page->snapshot->listeners) {
       if (!listener->bind_to_port) continue;
-      Wanted one;
+      OpenListeners::Wanted one;
       one.at = address_of(*listener);
       one.spec = {proxy::ListenSpec::Kind::kListener, page->id, name};
       if (const auto gateway = gateways.find(selector); gateway != gateways.end())
@@ -46,47 +46,18 @@ std::map<std::string, MeshGateways::Wanted> MeshGateways::wanted(const model::Me
       // Two gateway workloads with one port: the second one gets its view's name.
       std::string key = "gateway-" + std::to_string(listener->port);
       if (wanted.contains(key)) key += "-" + page->view.name;
+      one.fix = "let the gateway listen elsewhere: lateen run --gateway-port " + key.substr(std::string_view("gateway-").size()) + "=0";
       wanted[key] = std::move(one);
     }
   }
   return wanted;
 }
 
-void MeshGateways::listen(const model::Mesh& mesh) {
-  listen_problems_.clear();
-  const std::map<std::string, Wanted> wanted_now = wanted(mesh);
-  for (auto it = open_.begin(); it != open_.end();) {
-    const auto still = wanted_now.find(it->first);
-    if (still != wanted_now.end() && still->second == it->second.wanted) {
-      ++it;
-      continue;
-    }
-    proxy_.close_listener(it->first);
-    it = open_.erase(it);
-  }
-  for (const auto& [name, one] : wanted_now) {
-    if (open_.contains(name)) continue;
-    auto bound = proxy_.listen(name, one.at, one.spec);
-    if (bound) {
-      open_[name] = {one, *std::move(bound)};
-      continue;
-    }
-    listen_problems_.push_back({"LTN0908", Severity::kError, one.origin,
-                         "cannot listen on " + net::to_string(one.at) + ": " + bound.error().message,
-                         "let the gateway listen elsewhere: lateen run --gateway-port " +
-                             name.substr(std::string_view("gateway-").size()) + "=0"});
-  }
-}
+void MeshGateways::listen(const model::Mesh& mesh) { open_.set(wanted(mesh)); }
 
 std::vector<Diagnostic> MeshGateways::problems() const {
   std::vector<Diagnostic> all = view_problems_;
-  all.insert(all.end(), listen_problems_.begin(), listen_problems_.end());
-  return all;
-}
-
-std::vector<proxy::BoundListener> MeshGateways::bound() const {
-  std::vector<proxy::BoundListener> all;
-  for (const auto& [name, open] : open_) all.push_back({name, open.bound.address});
+  all.insert(all.end(), open_.problems().begin(), open_.problems().end());
   return all;
 }
 

@@ -7,6 +7,7 @@
 
 #include "cli/mesh_options.h"
 #include "cli/mesh_views.h"
+#include "cli/open_listeners.h"
 #include "proxy/proxy.h"
 
 namespace lateen::cli {
@@ -18,42 +19,29 @@ class MeshGateways {
     std::map<std::uint16_t, std::uint16_t> ports;
   };
   MeshGateways(proxy::Proxy& proxy, MeshViews& views, Options options)
-      : proxy_(proxy), views_(views), options_(std::move(options)) {}
+      : views_(views), options_(std::move(options)), open_(proxy) {}
 
   // Makes the views of new selectors. Before MeshViews::update().
   void make_views(const model::Mesh& mesh);
   // Opens and closes sockets so that they are those of the views' listeners. After MeshViews::update(), and again while
   // all_open() is false: the port may become free.
   void listen(const model::Mesh& mesh);
-  bool all_open() const { return listen_problems_.empty(); }
+  bool all_open() const { return open_.problems().empty(); }
 
   // "gateway-80" -> the bound address.
-  std::vector<proxy::BoundListener> bound() const;
+  std::vector<proxy::BoundListener> bound() const { return open_.bound(); }
   // Listeners that could not be opened: a port in use, or one that needs a privilege.
   std::vector<Diagnostic> problems() const;
 
  private:
-  struct Wanted {
-    net::Address at;
-    proxy::ListenSpec spec;
-    Origin origin;
-    bool operator==(const Wanted& other) const {
-      return at == other.at && spec.view == other.spec.view && spec.listener == other.spec.listener;
-    }
-  };
-  struct Open {
-    Wanted wanted;
-    proxy::BoundListener bound;
-  };
-  std::map<std::string, Wanted> wanted(const model::Mesh& mesh) const;
+  std::map<std::string, OpenListeners::Wanted> wanted(const model::Mesh& mesh) const;
   net::Address address_of(const runtime::Listener& listener) const;
 
-  proxy::Proxy& proxy_;
   MeshViews& views_;
   const Options options_;
   std::map<std::map<std::string, std::string>, const admin::ViewPage*> by_selector_;
-  std::map<std::string, Open> open_;
-  std::vector<Diagnostic> view_problems_, listen_problems_;
+  OpenListeners open_;
+  std::vector<Diagnostic> view_problems_;
 };
 
 }  // namespace lateen::cli

@@ -113,19 +113,30 @@ Result<const admin::ViewPage*> MeshViews::workload(const Identity& identity, con
   return &state->page;
 }
 
+Result<const admin::ViewPage*> MeshViews::inbound(const Identity& identity, const model::Mesh& mesh) {
+  const std::string key = "inbound:" + to_string(identity);
+  if (const auto found = states_.find(key); found != states_.end()) return &found->second->page;
+  LATEEN_TRY(State* state, make(key, resolve_view(identity, mesh)));
+  state->kind = State::Kind::kInbound;
+  state->identity = identity;
+  translate(*state, mesh, nullptr);
+  return &state->page;
+}
+
 Result<const admin::ViewPage*> MeshViews::gateway(const std::string& name, const translate::View& view,
                                                   const model::Mesh& mesh) {
   const std::string key = "gateway:" + view.namespace_ + "/" + name;
   if (const auto found = states_.find(key); found != states_.end()) return &found->second->page;
   LATEEN_TRY(State* state, make(key, view));
-  state->is_gateway = true;
+  state->kind = State::Kind::kGateway;
   translate(*state, mesh, nullptr);
   return &state->page;
 }
 
-const admin::ViewPage* MeshViews::find_gateway(std::string_view name) const {
+const admin::ViewPage* MeshViews::find(std::string_view name) const {
   for (const auto& [key, state] : states_) {
-    if (state->is_gateway && names_view(state->page.view, name)) return &state->page;
+    if (state->kind == State::Kind::kInbound && name == key) return &state->page;
+    if (state->kind == State::Kind::kGateway && names_view(state->page.view, name)) return &state->page;
   }
   return nullptr;
 }
@@ -138,8 +149,14 @@ std::vector<const admin::ViewPage*> MeshViews::all() const {
 
 void MeshViews::translate(State& state, const model::Mesh& mesh, std::function<void()> done) {
   admin::ViewPage& page = state.page;
-  if (!state.is_gateway) page.view = resolve_view(state.identity, mesh);
-  page.translation = std::make_shared<const translate::Translation>(translate::translate(mesh, page.view, options_));
+  if (state.kind != State::Kind::kGateway) page.view = resolve_view(state.identity, mesh);
+  translate::Options options = options_;
+  if (state.kind == State::Kind::kInbound) {
+    // Nothing is captured: only listeners that are opened by themselves can be served.
+    page.view.interception = translate::View::Interception::kNone;
+    options.inbound = true;
+  }
+  page.translation = std::make_shared<const translate::Translation>(translate::translate(mesh, page.view, options));
   runtime::Compiled compiled = runtime::compile(page.translation->resources, page.snapshot.get(), state.names);
   page.snapshot = std::move(compiled.snapshot);
   page.refused = std::move(compiled.refused);

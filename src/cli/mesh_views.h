@@ -39,9 +39,11 @@ class MeshViews {
 
   // Errors: kOverLimit.
   Result<const admin::ViewPage*> workload(const Identity& identity, const model::Mesh& mesh);
+  // The inbound side of a workload: its own listeners are in it.
+  Result<const admin::ViewPage*> inbound(const Identity& identity, const model::Mesh& mesh);
   Result<const admin::ViewPage*> gateway(const std::string& name, const translate::View& view, const model::Mesh& mesh);
-  // A view that is there, by what a user may call it.
-  const admin::ViewPage* find_gateway(std::string_view name) const;
+  // A view that is there and is no workload's, by what a user may call it: a gateway, "inbound:default/web-1".
+  const admin::ViewPage* find(std::string_view name) const;
   std::vector<const admin::ViewPage*> all() const;
 
   // Translates every view anew; `done` comes when every worker serves all of them.
@@ -50,7 +52,7 @@ class MeshViews {
  private:
   struct State {
     admin::ViewPage page;
-    bool is_gateway = false;
+    enum class Kind : std::uint8_t { kWorkload, kGateway, kInbound } kind = Kind::kWorkload;
     Identity identity;
     runtime::ClusterNames names;
   };

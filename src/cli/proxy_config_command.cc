@@ -142,6 +142,7 @@ Result<std::string> json_of(Kind kind, std::string_view page, const ProxyConfigF
 Result<std::string> view_of(const ParsedFlags& flags) {
   if (flags.positional.size() < 2) return std::string();
   const std::string& given = flags.positional[1];
+  if (given.starts_with("inbound:")) return given;   // as /lateen/views has it
   LATEEN_TRY(Identity identity, parse_identity(given));
   if (const auto namespace_ = flags.get("namespace")) {
     identity.namespace_ = *namespace_;

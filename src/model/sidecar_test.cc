@@ -6,6 +6,7 @@
 
 #include "model/mesh.h"
 #include "model/read.h"
+#include "model/supported.h"
 
 namespace lateen::model {
 namespace {
@@ -106,6 +107,32 @@ TEST(ReadSidecar, WarnsOfHostsThatCoverEachOther) {
   const ReadResult result = read("  egress: [{hosts: [\"./a.b\", \"default/*\", \"*/*\"]}]\n");
   ASSERT_EQ(result.objects.size(), 1u);
   EXPECT_EQ(result.problems.size(), 2u);
+}
+
+// What is captured elsewhere is opened at an address of its own here, or refused.
+TEST(SupportedSidecar, TakesListenersThatCanBeOpenedByThemselves) {
+  const std::string good = "port: {number: 80, protocol: HTTP}, bind: 127.0.0.1, defaultEndpoint: 127.0.0.1:8080";
+  struct Case {
+    std::string spec;
+    std::vector<std::string> refused;
+  };
+  const std::string selector = "  workloadSelector: {labels: {app: a}}\n";
+  const Case cases[] = {
+      {selector + "  ingress: [{" + good + "}]\n", {}},
+      {selector + "  ingress: [{" + good + ", captureMode: NONE}]\n  inboundConnectionPool: {tcp: {maxConnections: 1}}\n", {}},
+      {"  ingress: [{" + good + "}]\n", {"spec.ingress"}},
+      {selector + "  ingress: [{" + good + ", captureMode: IPTABLES}]\n", {"spec.ingress[0].captureMode"}},
+      {selector + "  ingress: [{port: {number: 80, protocol: HTTP}}]\n", {"spec.ingress[0].bind", "spec.ingress[0].defaultEndpoint"}},
+      {selector + "  ingress: [{port: {number: 443, protocol: HTTPS}, bind: 127.0.0.1, defaultEndpoint: 127.0.0.1:8080, tls: {mode: SIMPLE, serverCertificate: /c, privateKey: /k}}]\n", {"spec.ingress[0].tls"}},
+      {selector + "  inboundConnectionPool: {tcp: {maxConnections: 1}}\n", {"spec.inboundConnectionPool"}},
+  };
+  for (const Case& one : cases) {
+    const ReadResult result = read(one.spec);
+    ASSERT_EQ(result.objects.size(), 1u) << one.spec << (result.problems.empty() ? "" : to_string(result.problems.front()));
+    std::vector<std::string> refused;
+    for (const Diagnostic& problem : unsupported(*result.objects.front())) refused.push_back(problem.origin.field_path);
+    EXPECT_EQ(refused, one.refused) << one.spec;
+  }
 }
 
 }  // namespace

@@ -68,12 +68,23 @@ void check(const Service&, Unsupported&) {}
 void check(const EndpointSlice&, Unsupported&) {}
 void check(const Pod&, Unsupported&) {}
 void check(const Namespace&, Unsupported&) {}
+// Nothing is captured on its way to a workload: what can be served are listeners that are opened by themselves, and whose
+// traffic goes elsewhere than to where it came in.
+void check(const IstioIngressListener& listener, const std::string& path, Unsupported& out) {
+  if (listener.bind.empty() || is_unix_address(listener.bind))
+    out.add(path + "bind", "nothing is captured here: the listener is opened at an IP address of its own", "write bind: 127.0.0.1, and let the workload listen elsewhere");
+  if (listener.capture_mode == CaptureMode::kIptables) out.add(path + "captureMode", "nothing is captured here", "write NONE");
+  if (listener.default_endpoint.empty() || is_unix_address(listener.default_endpoint))
+    out.add(path + "defaultEndpoint", "is where the workload itself listens, by IP address", "write defaultEndpoint: 127.0.0.1:PORT");
+  if (listener.tls) out.add(path + "tls", "has no effect: as in Istio it would need a PeerAuthentication with mode DISABLE", "take it out, and let a Gateway end TLS");
+}
+
 void check(const Sidecar& sidecar, Unsupported& out) {
-  const std::string no_inbound = "has no effect here: workloads have no proxy on their side";
-  if (!sidecar.ingress.empty())
-    out.add("spec.ingress", no_inbound, "take it out; ports and TLS in front of a workload are a Gateway's, limits the DestinationRule's of its service");
-  if (sidecar.inbound_connection_pool)
-    out.add("spec.inboundConnectionPool", no_inbound, "write the limits into connectionPool of a DestinationRule for the workload's service");
+  for (std::size_t i = 0; i < sidecar.ingress.size(); ++i) check(sidecar.ingress[i], item("spec.ingress", i) + ".", out);
+  if (!sidecar.ingress.empty() && !sidecar.has_workload_selector)
+    out.add("spec.ingress", "needs to know whose listeners it is about", "write workloadSelector: {labels: {...}} with labels of a WorkloadEntry or Pod");
+  if (sidecar.inbound_connection_pool && sidecar.ingress.empty())
+    out.add("spec.inboundConnectionPool", "has no effect here: workloads have no proxy on their side", "write the limits into connectionPool of a DestinationRule for the workload's service");
   for (std::size_t i = 0; i < sidecar.egress.size(); ++i) {
     const std::string path = item("spec.egress", i) + ".";
     if (!sidecar.egress[i].bind.empty()) out.add(path + "bind", "has no effect here: clients reach services by the services' own addresses");

@@ -612,5 +612,26 @@ TEST(Connect, EndsAtTheProxyWhereTheRouteSaysSo) {
   EXPECT_NE(std::get<Unsupported>(route(R"(, "connect_config": {"proxy_protocol_config": {}})").action).what.find("proxy_protocol_config"), std::string::npos);
 }
 
+TEST(ListenerFilters, AreOffOnSomePortsOrOnAllButSome) {
+  const auto off_ports = [](const std::string& disabled) {
+    xds::Resources resources;
+    ClusterNames names;
+    add_listeners(R"([{"name": "l", "address": {"socket_address": {"address": "127.0.0.1", "port_value": 80}}, "listener_filters": [{"name": "h",
+      "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.http_inspector.v3.HttpInspector"}, "filter_disabled": )" + disabled + R"(}],
+      "filter_chains": [{"filters": [{"name": "t", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+      "stat_prefix": "t", "cluster": "c"}}]}]}])", resources);
+    const Compiled compiled = compile(resources, nullptr, names);
+    EXPECT_TRUE(compiled.refused.empty()) << to_string(compiled.refused[0]);
+    std::string out;
+    for (const auto& [start, end] : compiled.snapshot->listeners.at("l")->sniffing_off_ports) out += std::to_string(start) + "-" + std::to_string(end) + " ";
+    return out;
+  };
+  const std::string one = R"({"destination_port_range": {"start": 80, "end": 81}})", two = R"({"destination_port_range": {"start": 443, "end": 500}})";
+  EXPECT_EQ(off_ports(one), "80-81 ");
+  EXPECT_EQ(off_ports(R"({"or_match": {"rules": [)" + one + "," + two + "]}}"), "80-81 443-500 ");
+  EXPECT_EQ(off_ports(R"({"not_match": )" + one + "}"), "0-80 81-65536 ");
+  EXPECT_EQ(off_ports(R"({"not_match": {"or_match": {"rules": [)" + two + "," + one + "]}}}"), "0-80 81-443 500-65536 ");
+}
+
 }  // namespace
 }  // namespace lateen::runtime
