@@ -82,7 +82,8 @@ LocalReply cors_answer() { return make_reply(200, "", 0, "cors_response"); }
 LocalReply request_receive_timeout() { return make_reply(408, "request timeout", 0, "request_overall_timeout"); }
 LocalReply upgrade_refused() { return make_reply(403, "", 0, "upgrade_failed"); }
 LocalReply http_10_refused() { return make_reply(426, "Upgrade Required", 0, "low_version"); }
-LocalReply missing_host() { return make_reply(400, "", 0, "missing_host"); }
+LocalReply absolute_path_rejected() { return make_reply(404, "", 0, "absolute_path_rejected"); }
+LocalReply missing_host() { return make_reply(400, "", 0, "missing_host_header"); }
 LocalReply bad_scheme() { return make_reply(403, "Forbidden", 0, "scheme_of_another_connection"); }
 LocalReply bad_header_name() { return make_reply(400, "", 0, "unexpected_underscore"); }
 LocalReply bad_path() { return make_reply(400, "", 0, "path_normalization_failed"); }

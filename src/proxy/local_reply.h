@@ -39,6 +39,7 @@ LocalReply upgrade_refused();                                  // 403
 LocalReply bad_header_name();                                  // 400
 LocalReply bad_path();                                         // 400
 LocalReply http_10_refused();                                  // 426
+LocalReply absolute_path_rejected();                           // 404
 LocalReply missing_host();                                     // 400
 LocalReply bad_scheme();                                       // 403
 // The upstream was lost before its response began. `retried`: an earlier try failed too. `detail`: the transport's

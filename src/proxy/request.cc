@@ -86,6 +86,7 @@ void Request::reply() {
   if (server_ == nullptr) return;
   drop_shadows();
   const std::string_view body = machine_.write_local_reply(reply_head_, home_.date());
+  bytes_sent_ = body.size();
   if (grpc_web_ != nullptr) grpc_web_->translate_head(reply_head_);
   const std::size_t credit = body_.drop();
   if (credit > 0) server_->consumed(credit);

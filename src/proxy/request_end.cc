@@ -77,13 +77,16 @@ RequestRecord Request::record() const {
   out.client_tls = origin_.connection.client_tls;
   out.requested_server_name = origin_.server_name;
   out.grpc_status = machine_.grpc_status();
+  // A gRPC call whose answer has none has what its HTTP status means (gRPC, "HTTP to gRPC Status Code Mapping").
+  if (out.grpc_status < 0 && out.status != 0 && is_grpc(*out.request)) {
+    out.grpc_status = static_cast<std::int32_t>(grpc_status_of_http(out.status));
+  }
   return out;
 }
 
 void Request::finish() {
   if (finished_) return;
   finished_ = true;
-  if (machine_.state() == RequestMachine::State::kReplied) bytes_sent_ = machine_.local_reply().body.size();
   count_response();
   home_.on_request_end(record(), origin_);
   server_ = nullptr;

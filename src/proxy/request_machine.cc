@@ -155,8 +155,9 @@ bool RequestMachine::prepare(Random& random) {
     enter_replied(missing_host());
     return false;
   }
-  if (head_->absolute_form && !settings().accepts_absolute_url) {
-    enter_replied(route_not_found());
+  const bool no_path = !head_->path.empty() && head_->path.front() != '/';   // "*"
+  if (no_path || (head_->absolute_form && !settings().accepts_absolute_url)) {
+    enter_replied(absolute_path_rejected());
     return false;
   }
   switch (prepare_request(*head_, settings(), context_.connection, random, path_storage_)) {
@@ -298,7 +299,8 @@ void RequestMachine::enter_done() {
 void RequestMachine::on_client_gone(bool protocol_error) {
   if (state_ == State::kDone) return;
   flags_ |= protocol_error ? kDownstreamProtocolError : kDownstreamConnectionTermination;
-  details_ = protocol_error ? "http1.codec_error" : "downstream_remote_disconnect";
+  const bool http2 = head_ != nullptr && head_->version == http::Version::kHttp2;
+  details_ = !protocol_error ? "downstream_remote_disconnect" : http2 ? "http2.violation.of.messaging.rule" : "http1.codec_error";
   if (state_ == State::kTrying || state_ == State::kResponding) push(Action::Kind::kEndTry);
   drop_late();
   enter_done();

@@ -417,6 +417,15 @@ TEST_F(RequestMachineTest, Http10IsRefusedUnlessAccepted) {
   EXPECT_EQ(reply(), "400 ") << "where should it go?";
 }
 
+TEST_F(RequestMachineTest, WhatIsNoPathHasNoRoute) {
+  head.method = "OPTIONS";
+  head.path = "*";
+  start();
+  EXPECT_EQ(reply(), "404 ");
+  EXPECT_EQ(machine.details(), "absolute_path_rejected");
+  EXPECT_EQ(machine.flags(), 0U);
+}
+
 TEST_F(RequestMachineTest, TheEdgeRefusesHttpsWithoutTls) {
   head.absolute_form = true;
   head.scheme = "https";

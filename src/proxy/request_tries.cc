@@ -72,7 +72,9 @@ void RequestMachine::on_try_failed(TryFailure failure) {
   LATEEN_CHECK(state_ == State::kTrying && !try_opened_);
   switch (failure) {
     case TryFailure::kNoCluster: return enter_replied(cluster_not_found(forward().cluster_not_found_status));
-    case TryFailure::kNoHealthyHost: return enter_replied(no_healthy_upstream());
+    case TryFailure::kNoHealthyHost:
+      record_attempts_ = std::max(record_attempts_, tries_);   // to find no host is an attempt, too (Envoy)
+      return enter_replied(no_healthy_upstream());
     case TryFailure::kNameNotResolved: return enter_replied(name_not_resolved());
     case TryFailure::kDropOverload: return enter_replied(drop_overload());
     case TryFailure::kUnsupportedCluster: {

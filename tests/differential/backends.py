@@ -339,8 +339,8 @@ class Http2Upstream:
 
 
 class Backends:
-    def __init__(self, authority):
-        self.authority = authority
+    def __init__(self, authority, access_log):
+        self.authority, self.access_log = authority, access_log      # the file is Envoy's
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()

@@ -111,8 +111,8 @@ def settled(backends, ids, seconds_max):
 
 
 def compare_one(ask, backends, test_id):
-    """`ask` gets a side ("e" for Envoy, "l" for ours) and an id; returns an Answer. Lines, empty where both are the same; and both
-    statuses."""
+    """`ask` gets a side ("e" for Envoy, "l" for ours) and an id; returns an Answer. Lines, empty where both are the same; both
+    statuses; and the id without its side."""
     for attempt in range(HOST_ATTEMPTS_MAX):
         ids = [f"e{test_id}-{attempt}", f"l{test_id}-{attempt}"]
         answers = [ask(i[0], i) for i in ids]
@@ -122,7 +122,7 @@ def compare_one(ask, backends, test_id):
         lines = differences(*map(outcome, answers, records))
         # Hosts of a cluster may have TLS or not: which one was chosen must not decide.
         if not lines or not alike or [r["upstream"] for r in records[0]] == [r["upstream"] for r in records[1]]: break
-    return lines, [a.status for a in answers]
+    return lines, [a.status for a in answers], ids[0][1:]
 
 
 def compare_draws(ask, backends, test_id, draws):

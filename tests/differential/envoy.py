@@ -89,7 +89,7 @@ class Envoy:
         admin_file.unlink(missing_ok=True)
         self.process = subprocess.Popen(
             [binary, "-c", str(config), "--concurrency", "1", "--disable-hot-restart", "-l", "warning",
-             "--admin-address-path", str(admin_file)], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+             "--admin-address-path", str(admin_file), "--file-flush-interval-msec", "100"], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         try:
             self._wait(admin_file)
         except BaseException:

@@ -13,6 +13,8 @@ import copy
 import ipaddress
 import json
 
+import logs
+
 HCM = "envoy.filters.network.http_connection_manager"
 TCP = "envoy.filters.network.tcp_proxy"
 # Where all odd requests are sent (inputs.py): outbound, a gateway, inbound.
@@ -274,7 +276,7 @@ class Case:
         self._route_part(part)
         rds = part.get("rds")
         if isinstance(rds, dict): rds["route_config_name"] = self.named(rds["route_config_name"])
-        if part.get("access_log"): part["access_log"] = []
+        if part.get("access_log"): part["access_log"] = logs.logger(self.backends.access_log)
         ports = part.get("destination_port_range")
         if isinstance(ports, dict) and ports.get("end") == ports.get("start", 0) + 1:
             start = self._port(ports.get("start", 0))

@@ -27,6 +27,7 @@ import envoy as envoys
 import generate
 import inputs
 import intended
+import logs
 import rewrite
 import streams
 import variants
@@ -87,6 +88,7 @@ class Asker:
         self.ports = lambda way: {"e": ports[way.listener], "l": our_ports[way.listener]}
         self.echo, self.client, self.known, self.number, self.tally = echo, clients.Client(echo.authority), set(), 0, Tally()
         self.intended = intended.Intended()
+        self.asked = {}        # id -> what it is called, and statuses
         self.slowest, self.last = [], time.monotonic()
 
     def told(self, case, kind, text, lines, statuses=None):
@@ -105,10 +107,12 @@ class Asker:
         send = lambda side, test_id: self.client.send(ports[side], way, protocol, request, test_id)
         test_id = f"{case.name}-{self.number}"
         statuses = None
-        if request.draws == 1: lines, statuses = compare.compare_one(send, self.echo, test_id)
+        if request.draws == 1: lines, statuses, asked = compare.compare_one(send, self.echo, test_id)
         else: lines = compare.compare_draws(send, self.echo, test_id, request.draws)
         kind = "TLS" if way.tls else protocol
-        self.told(case, kind, f"{way.listener} {way.kind()} {protocol}: {request.label}: {request.method} {request.path} {request.headers}", lines, statuses)
+        text = f"{way.listener} {way.kind()} {protocol}: {request.label}: {request.method} {request.path} {request.headers}"
+        if request.draws == 1: self.asked[asked] = text, statuses
+        self.told(case, kind, text, lines, statuses)
 
     def bytes(self, case, way, exchange):
         self.number += 1
@@ -119,8 +123,22 @@ class Asker:
         self.number += 1
         ports = self.ports(way)
         send = lambda side, test_id: self.client.send_input(ports[side], way, protocol, entry, test_id, host)
-        lines, statuses = compare.compare_one(send, self.echo, f"{case.name}-{self.number}")
-        self.told(case, protocol, f"{way.listener} {protocol} odd: {entry.label}", lines, statuses)
+        lines, statuses, asked = compare.compare_one(send, self.echo, f"{case.name}-{self.number}")
+        text = f"{way.listener} {protocol} odd: {entry.label}"
+        self.asked[asked] = text, statuses
+        self.told(case, protocol, text, lines, statuses)
+
+    def compare_logs(self, ours):
+        """Of requests that ended alike."""
+        alike = [i for i, (_, statuses) in self.asked.items() if statuses[0] == statuses[1]]
+        different = dict(logs.differences(self.echo.access_log, ours, alike))
+        for test_id in alike:
+            text, _ = self.asked[test_id]
+            lines = self.intended.left(text, different.get(test_id, []))
+            self.tally.count("access log", lines)
+            if not lines: continue
+            print(text)
+            for line in lines: print(f"    {line}")
 
     def ask_odd(self, cases):
         """Odd requests to some listeners, one of each direction."""
@@ -182,7 +200,7 @@ def main():
     with tempfile.TemporaryDirectory() as made:
         scratch = pathlib.Path(arguments.keep or made)
         (scratch / "xds").mkdir(parents=True, exist_ok=True)
-        echo = upstreams.Backends(certificates.Authority(scratch / "certificates"))
+        echo = upstreams.Backends(certificates.Authority(scratch / "certificates"), scratch / "envoy-access.log")
         cases = load_cases(arguments, scratch, echo)
         together = {kind: [r for case in cases for r in getattr(case, kind)] for kind in KINDS}
         envoy = envoys.Envoy(arguments.envoy, scratch, together)
@@ -196,6 +214,7 @@ def main():
             asker, begin = Asker(envoy.ports(), our_ports, echo), time.monotonic()
             for case in cases: asker.ask(case)
             asker.ask_odd(cases)
+            asker.compare_logs(scratch / "ours-access.log")
             stale = [] if arguments.only else asker.intended.unused()
             for name in stale: print(f"intended.py: nothing shows {name!r}")
             print(f"asked for {time.monotonic() - begin:.0f} s")

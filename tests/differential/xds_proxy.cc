@@ -1,7 +1,7 @@
 // Our data plane on xDS resources of files, without translation: xds_proxy DIR LISTENER...
 //
 // DIR holds clusters.json, endpoints.json, listeners.json, routes.json: arrays of resources, as `lateen xds` writes them.
-// Binds every named listener to a free port of 127.0.0.1, prints "NAME PORT" for each and then "ready"; ends when its
+// Access logs of all listeners go to ours-access.log there. Binds every named listener to a free port of 127.0.0.1, prints "NAME PORT" for each and then "ready"; ends when its
 // standard input does. What compile() says goes to standard error. Exit code 1: something was refused.
 #include <envoy/config/cluster/v3/cluster.pb.h>
 #include <envoy/config/endpoint/v3/endpoint.pb.h>
@@ -91,6 +91,7 @@ int run(const std::string& folder, int count, char** listeners) {
   proxy::Options options;
   options.concurrency = 1;
   options.seed = 1;
+  options.access_log = folder + "/ours-access.log";
   auto proxy = proxy::Proxy::start(options, **loop);
   if (!proxy) return 1;
   const proxy::ViewId view = (*proxy)->add_view({});
