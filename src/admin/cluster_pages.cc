@@ -69,9 +69,9 @@ void fill_host(const proxy::EndpointStatus& endpoint, envoy::admin::v3::HostStat
   out.set_weight(endpoint.endpoint.weight);
   out.set_priority(endpoint.endpoint.priority);
   auto& locality = *out.mutable_locality();
-  locality.set_region(endpoint.endpoint.region);
-  locality.set_zone(endpoint.endpoint.zone);
-  locality.set_sub_zone(endpoint.endpoint.sub_zone);
+  locality.set_region(endpoint.endpoint.region.str());
+  locality.set_zone(endpoint.endpoint.zone.str());
+  locality.set_sub_zone(endpoint.endpoint.sub_zone.str());
 }
 
 }  // namespace

@@ -54,18 +54,18 @@ const runtime::HttpConnectionSettings* http_settings(const runtime::Listener& li
   return std::get_if<runtime::HttpConnectionSettings>(&listener.default_chain->handler);
 }
 
-std::string subset_of(const std::string& cluster) {
+std::string subset_of(std::string_view cluster) {
   // direction|port|subset|host
   const std::size_t first = cluster.find('|'), second = cluster.find('|', first + 1), third = cluster.find('|', second + 1);
-  return third == std::string::npos ? "" : cluster.substr(second + 1, third - second - 1);
+  return third == std::string_view::npos ? "" : std::string(cluster.substr(second + 1, third - second - 1));
 }
 
-std::string service_of(const std::string& cluster) {
+std::string service_of(std::string_view cluster) {
   const std::size_t last = cluster.rfind('|');
-  return last == std::string::npos ? cluster : cluster.substr(last + 1);
+  return std::string(last == std::string_view::npos ? cluster : cluster.substr(last + 1));
 }
 
-std::string destination_name(const std::string& cluster) {
+std::string destination_name(std::string_view cluster) {
   const std::string subset = subset_of(cluster);
   return service_of(cluster) + (subset.empty() ? "" : ", subset " + subset);
 }
@@ -215,8 +215,8 @@ class Explainer {
   // "reviews.default.svc.cluster.local" of a virtual host's "reviews.default.svc.cluster.local:9080".
   static std::string service_host(const runtime::Decision& decision) {
     if (decision.virtual_host == nullptr) return "";
-    const std::string& name = decision.virtual_host->name;
-    return name.substr(0, name.rfind(':'));
+    const std::string_view name = decision.virtual_host->name;
+    return std::string(name.substr(0, name.rfind(':')));
   }
 
   void add_left_out(const std::set<std::string>& hosts) {
@@ -307,7 +307,7 @@ class Explainer {
 
   // As they live, if a running mesh was asked; else as they were configured.
   std::vector<EndpointState> endpoints_of(const runtime::Cluster& cluster) const {
-    if (const auto it = states_.find(cluster.name); it != states_.end()) return it->second;
+    if (const auto it = states_.find(cluster.name.str()); it != states_.end()) return it->second;
     std::vector<EndpointState> out;
     const auto* set = cluster.id < snapshot_.endpoints.size() ? snapshot_.endpoints[cluster.id].get() : nullptr;
     if (set == nullptr) return out;

@@ -44,7 +44,7 @@ void add_mirrors(const runtime::Forward& forward, const Origin& one, const Origi
 }
 
 void add_cors(const runtime::Route& route, const Origin& origin, std::vector<Setting>& out) {
-  if (route.cors == nullptr) return;
+  if (!route.cors) return;
   std::string origins;
   for (const runtime::StringMatcher& matcher : route.cors->allow_origins) origins += (origins.empty() ? "" : ", ") + matcher.describe();
   out.push_back({"CORS", origins.empty() ? "no origin is allowed" : "origin " + origins, origin,

@@ -166,6 +166,13 @@ Origin origin_of(const translate::Provenance& provenance, std::string_view resou
   return it == provenance.end() ? Origin{} : it->second;
 }
 
+void add_rewrite(const runtime::Rewrite& rewrite, const runtime::Route& route, const Origin& origin, std::vector<Setting>& out) {
+  if (rewrite.regex != nullptr)
+    out.push_back({"path", "\"" + rewrite.regex->pattern() + "\" becomes \"" + rewrite.regex_substitution + "\"", origin, ""});
+  if (!rewrite.prefix.empty()) out.push_back({"path", "\"" + route.match.path + "\" becomes \"" + rewrite.prefix + "\"", origin, ""});
+  if (!rewrite.host.empty()) out.push_back({"host", "becomes " + rewrite.host, origin, ""});
+}
+
 std::size_t ejectable(const runtime::OutlierDetection& outlier, std::size_t hosts) {
   const std::size_t by_share = hosts * outlier.max_ejection_percent / 100;
   return outlier.always_eject_one_host && hosts > 0 ? std::max<std::size_t>(by_share, 1) : by_share;
@@ -183,12 +190,7 @@ std::vector<Setting> route_settings(const runtime::Route& route, const translate
     add_route_features(route, provenance, resource, out);
     return out;
   }
-  const Origin rewrite = origin_of(provenance, resource, "rewrite");
-  if (forward->rewrite.regex != nullptr)
-    out.push_back({"path", "\"" + forward->rewrite.regex->pattern() + "\" becomes \"" + forward->rewrite.regex_substitution + "\"", rewrite, ""});
-  if (!forward->rewrite.prefix.empty())
-    out.push_back({"path", "\"" + route.match.path + "\" becomes \"" + forward->rewrite.prefix + "\"", rewrite, ""});
-  if (!forward->rewrite.host.empty()) out.push_back({"host", "becomes " + forward->rewrite.host, rewrite, ""});
+  if (forward->rewrite) add_rewrite(*forward->rewrite, route, origin_of(provenance, resource, "rewrite"), out);
   if (!route.request_headers.empty() || !route.response_headers.empty())
     out.push_back({"headers", std::to_string(route.request_headers.size()) + " changes to the request, " +
                                   std::to_string(route.response_headers.size()) + " to the response",

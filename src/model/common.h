@@ -48,12 +48,5 @@ struct Metadata {
   bool operator==(const Metadata&) const = default;
 };
 
-struct Position {
-  int line = 0, column = 0;
-  bool operator==(const Position&) const = default;
-};
-
-// Field path ("spec.http[0].route[1].weight") -> where it stands. Every mapping key and list item of the document.
-using FieldPositions = std::map<std::string, Position, std::less<>>;
 
 }  // namespace lateen::model

@@ -10,6 +10,7 @@
 #include "model/common.h"
 #include "model/destination_rule.h"
 #include "model/envoy_filter.h"
+#include "model/field_positions.h"
 #include "model/gateway.h"
 #include "model/mesh_config.h"
 #include "model/proxy_config.h"

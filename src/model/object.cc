@@ -56,9 +56,9 @@ Origin Object::origin(std::string_view field_path) const {
   Origin origin{file, 0, 0, to_string(key()), std::string(field_path)};
   std::string_view path = field_path;
   while (true) {
-    if (const auto found = positions.find(path); found != positions.end()) {
-      origin.line = found->second.line;
-      origin.column = found->second.column;
+    if (const std::optional<Position> found = positions.find(path)) {
+      origin.line = found->line;
+      origin.column = found->column;
       return origin;
     }
     if (path.empty()) return origin;

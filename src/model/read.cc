@@ -130,8 +130,9 @@ class ManifestReader {
     } else if (good) {
       out.api_version = node.find("apiVersion")->text();
       out.file = file_;
-      out.positions = reader.take_positions();
-      out.positions.emplace("", Position{node.line, node.column});
+      PositionsByPath positions = reader.take_positions();
+      positions.emplace("", Position{node.line, node.column});
+      out.positions = FieldPositions(positions);
       out.yaml = yaml;
       out.content_hash = reader.content_hash() ^ (static_cast<std::uint64_t>(key.kind) * 0x9e3779b97f4a7c15ULL);
       result_.objects.push_back(std::make_shared<const Object>(std::move(out)));

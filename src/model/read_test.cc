@@ -472,7 +472,9 @@ TEST(Manifests, OfTheTutorialAndTheCornersAreAllRead) {
     EXPECT_FALSE(has_errors(result.problems)) << errors_of(result);
     const int lines = static_cast<int>(std::count(content.begin(), content.end(), '\n')) + 1;
     for (const ObjectPtr& object : result.objects)
-      for (const auto& [path, position] : object->positions) EXPECT_TRUE(position.line >= 1 && position.line <= lines && position.column >= 1) << path;
+      object->positions.each([&](std::string_view path, Position position) {
+        EXPECT_TRUE(position.line >= 1 && position.line <= lines && position.column >= 1) << path;
+      });
     ++files;
   }
   EXPECT_GE(files, 15u);

@@ -19,6 +19,7 @@
 #include "base/time.h"
 #include "model/codes.h"
 #include "model/common.h"
+#include "model/field_positions.h"
 #include "text/node.h"
 
 namespace lateen::model {
@@ -65,7 +66,7 @@ class Reader {
   bool expect(const text::Node& node, text::Node::Type type, std::string_view example = "");
 
   std::vector<Diagnostic> take_problems() { return std::move(problems_); }
-  FieldPositions take_positions() { return std::move(positions_); }
+  PositionsByPath take_positions() { return std::move(positions_); }
   std::uint64_t content_hash() const { return hash_; }
   std::size_t error_count() const { return errors_; }
   std::string_view path() const { return path_; }
@@ -80,7 +81,7 @@ class Reader {
   Position place_;
   std::vector<Diagnostic> problems_;
   std::size_t errors_ = 0;
-  FieldPositions positions_;
+  PositionsByPath positions_;
   std::uint64_t hash_ = 0;
 };
 

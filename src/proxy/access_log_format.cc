@@ -275,7 +275,7 @@ std::string_view AccessLogFormat::text_of(const Part& part, const RequestRecord&
     case Operator::kDownstreamRemoteAddressWithoutPort: return without_port(record.downstream_remote_address);
     case Operator::kDownstreamRemotePort: return port_of(record.downstream_remote_address);
     case Operator::kRequestedServerName: return record.requested_server_name;
-    case Operator::kRouteName: return record.route_name;
+    case Operator::kRouteName: return record.route_name == nullptr ? std::string_view() : record.route_name->view();
     case Operator::kGrpcStatus:
       if (record.grpc_status < 0) return {};
       return static_cast<std::size_t>(record.grpc_status) < kGrpcNames.size()

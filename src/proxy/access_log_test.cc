@@ -41,7 +41,8 @@ struct Filled {
     record.upstream_local_address = "10.1.2.3:58834";
     record.downstream_local_address = "10.96.0.2:9080";
     record.downstream_remote_address = "[::1]:46998";
-    record.route_name = "default";
+    static const SharedText kRouteName = "default";
+    record.route_name = &kRouteName;
   }
   http::RequestHead request;
   http::ResponseHead response;

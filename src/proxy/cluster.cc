@@ -15,7 +15,7 @@ bool needs_tables(const runtime::Cluster* policy) {
 // Whether tables that were made for one policy serve the other.
 bool same_tables(const runtime::Cluster& a, const runtime::Cluster& b) {
   return a.balancer == b.balancer && a.hash_function == b.hash_function && a.ring_size_min == b.ring_size_min &&
-         a.ring_size_max == b.ring_size_max && a.maglev_table_size == b.maglev_table_size &&
+         a.ring_size_max == b.ring_size_max && a.ring_points_per_host == b.ring_points_per_host && a.maglev_table_size == b.maglev_table_size &&
          a.hashes_hostname == b.hashes_hostname && a.hash_balance_percent == b.hash_balance_percent &&
          a.locality_weighted == b.locality_weighted && a.panic_threshold_percent == b.panic_threshold_percent;
 }

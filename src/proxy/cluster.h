@@ -41,6 +41,8 @@ struct ClusterServices {
   HashTableMemory* hash_tables = nullptr;                      // outlives the cluster
   // Asks for rebuild_tables() on the control thread. Called from any thread, once until that has happened.
   std::function<void(runtime::ClusterId)> on_tables_stale;
+  // Asks for on_tick() on the control thread: there is a cluster more that wants it. Called from any thread.
+  std::function<void()> on_tick_wanted;
 };
 
 class Cluster final : private ActiveRequests {

@@ -12,7 +12,7 @@ namespace lateen::proxy {
 namespace {
 
 std::string key_of(const Member& member, const runtime::Cluster& policy) {
-  if (policy.hashes_hostname && !member.endpoint->hostname.empty()) return member.endpoint->hostname;
+  if (policy.hashes_hostname && !member.endpoint->hostname.empty()) return member.endpoint->hostname.str();
   const net::Address& address = member.host->address();
   return address.family == net::Address::Family::kUnix ? address.host : member.host->text();
 }

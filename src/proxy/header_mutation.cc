@@ -32,7 +32,7 @@ void apply_one(const runtime::HeaderOperation& operation, std::string_view value
 }
 
 // Operations on Host act on the authority, which is no field of the map.
-void apply_to_request(const std::vector<runtime::HeaderOperation>& operations, const runtime::HeaderContext& context,
+void apply_to_request(const CompactList<runtime::HeaderOperation>& operations, const runtime::HeaderContext& context,
                       http::RequestHead& head, std::string& authority_storage) {
   if (operations.empty()) return;
   apply(operations, context, head.headers);
@@ -62,7 +62,7 @@ std::size_t matched_bytes(const runtime::RouteMatch& match, std::string_view pat
 
 // What the route says the authority is to be; "": as it is. The route's own wins over the weighted cluster's.
 std::string rewritten_host(const runtime::Rewrite& rewrite, std::string_view cluster_host_rewrite, const http::RequestHead& head) {
-  if (!rewrite.host.empty()) return rewrite.host;
+  if (!rewrite.host.empty()) return rewrite.host.str();
   if (!rewrite.host_from_header.empty()) return std::string(head.headers.get(rewrite.host_from_header).value_or(""));
   if (rewrite.host_from_path != nullptr) {
     std::string host;
@@ -97,7 +97,7 @@ void set_authority(std::string host, bool append_forwarded, http::RequestHead& h
   head.authority = storage;
 }
 
-void apply(const std::vector<runtime::HeaderOperation>& operations, const runtime::HeaderContext& context,
+void apply(const CompactList<runtime::HeaderOperation>& operations, const runtime::HeaderContext& context,
            http::HeaderMap& headers) {
   for (const runtime::HeaderOperation& operation : operations) {
     if (is_authority(operation.name)) continue;
@@ -166,7 +166,7 @@ std::string redirect_location(const runtime::Route& route, const runtime::Redire
   if (!redirect.scheme.empty()) scheme = redirect.scheme;
   if (redirect.https_redirect) scheme = "https";
 
-  std::string host = redirect.host;
+  std::string host = redirect.host.str();
   if (host.empty()) host = asked ? std::string(asked->host) : std::string(head.authority);
   std::string port;
   if (redirect.port) {
@@ -185,7 +185,7 @@ std::string redirect_location(const runtime::Route& route, const runtime::Redire
   if (!redirect.path.empty()) {
     path = redirect.path;
     // A path with its own query replaces the client's.
-    with_query = with_query && redirect.path.find('?') == std::string::npos;
+    with_query = with_query && redirect.path.view().find('?') == std::string::npos;
   } else if (redirect.path_regex != nullptr) {
     path.clear();
     redirect.path_regex->substitute(target.path, redirect.path_regex_substitution, path);

@@ -12,7 +12,7 @@
 namespace lateen::proxy {
 
 // Carries out one list. Values with operators are evaluated in `context`; an empty result adds nothing, as in Envoy.
-void apply(const std::vector<runtime::HeaderOperation>& operations, const runtime::HeaderContext& context,
+void apply(const CompactList<runtime::HeaderOperation>& operations, const runtime::HeaderContext& context,
            http::HeaderMap& headers);
 
 // All levels of a request's route, the most specific first (Envoy's default order): weighted cluster, route, virtual

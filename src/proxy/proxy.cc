@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "net/heap_pages.h"
 #include "net/loop_thread.h"
 #include "proxy/access_log.h"
 #include "proxy/dns_cache.h"
@@ -76,7 +77,7 @@ class WorkerProxy final : public Proxy, private ControlQuestions {
     auto stale = [this, id](runtime::ClusterId cluster) {
       post_to_control([this, id, cluster] { views_[id]->rebuild_tables(cluster); });
     };
-    views_.push_back(std::make_unique<ViewState>(workers_count(), ClusterServices{&hash_tables_, std::move(stale)}));
+    views_.push_back(std::make_unique<ViewState>(workers_count(), ClusterServices{&hash_tables_, std::move(stale), [this] { post_to_control([this] { on_tick(); }); }}));
     metrics_.set_view(id, info);
     return id;
   }
@@ -88,6 +89,7 @@ class WorkerProxy final : public Proxy, private ControlQuestions {
     views_[view]->adopt(snapshot, control_.now());
     resolve_names(view, *snapshot);
     on_tick();
+    heap_pages_.update();
     auto waiting = std::make_shared<const Countdown>(workers_.size(), [this, done = std::move(done)] {
       if (done) post_to_control(done);
     });
@@ -277,6 +279,7 @@ class WorkerProxy final : public Proxy, private ControlQuestions {
   Metrics metrics_;
   std::unique_ptr<AccessLog> log_;
   HashTableMemory hash_tables_;
+  net::HeapPages heap_pages_;
   TlsContexts tls_;
   std::vector<std::unique_ptr<ViewState>> views_;
   std::unique_ptr<net::Resolver> resolver_;

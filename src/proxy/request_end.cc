@@ -64,7 +64,7 @@ RequestRecord Request::record() const {
   out.bytes_sent = bytes_sent_;
   out.attempts = machine_.attempts();
   out.request_id = server_->request().headers.get(http::HeaderId::kXRequestId).value_or(std::string_view());
-  if (machine_.decision().route != nullptr) out.route_name = machine_.decision().route->name;
+  if (machine_.decision().route != nullptr) out.route_name = &machine_.decision().route->name;
   if (machine_.cluster() != nullptr) out.cluster_name = machine_.cluster()->name;
   out.cluster = machine_.policy().get();
   if (const WorkerHost* host = lane_->upstream.host(); host != nullptr) {

@@ -9,14 +9,13 @@ namespace {
 
 struct RequestFeatures : RequestMachineFixture {
   runtime::Cors& cors() {
-    auto policy = std::make_shared<runtime::Cors>();
+    runtime::Cors& policy = route.cors.emplace();
     runtime::StringMatcher origin;
     origin.text = "http://ok.test";
-    policy->allow_origins = {origin};
-    policy->allow_methods = "GET";
-    policy->expose_headers = "x-e";
-    route.cors = policy;
-    return *policy;
+    policy.allow_origins = {origin};
+    policy.allow_methods = "GET";
+    policy.expose_headers = "x-e";
+    return policy;
   }
   void hedge(std::uint32_t tries_more = 2) {
     forward().timeout = 10s;
@@ -106,7 +105,7 @@ TEST_F(RequestFeatures, ShadowsAreTheRequestAsItGoesUpstream) {
   never.per_million = 0;
   forward().mirrors = {plain, never, changed};
   forward().timeout = 5s;
-  forward().rewrite.prefix = "/inner";
+  forward().rewrite.emplace().prefix = "/inner";
   retry().per_try_timeout = 2s;
   start();
   EXPECT_EQ(actions(), "start-try");
@@ -285,8 +284,7 @@ TEST_F(RequestFeatures, AuthoritiesAreRewrittenAndTheOldOnesKept) {
     head.headers.add("x-host", "h.test");
     const bool forwards = c.forwarded[0] != '\0';
     if (forwards) head.headers.add("x-forwarded-host", "z");
-    forward().rewrite = {};
-    c.set(forward().rewrite);
+    c.set(forward().rewrite.emplace());
     start();
     actions();
     machine.on_cluster(snapshot->clusters[0], retries);

@@ -72,8 +72,11 @@ void RequestMachine::enter_forwarding(const runtime::Forward& forward, Time now,
     const runtime::RequestView request = view();
     apply_request_operations(decision_, *context_.table, header_context(request), *head_, authority_storage_);
   }
-  const std::string_view cluster_host = decision_.cluster == nullptr ? std::string_view() : decision_.cluster->host_rewrite;
-  apply_rewrite(route, forward.rewrite, cluster_host, *head_, rewritten_path_, authority_storage_);
+  const std::string_view cluster_host = decision_.cluster == nullptr ? std::string_view() : decision_.cluster->host_rewrite.view();
+  if (forward.rewrite || !cluster_host.empty()) {
+    static const runtime::Rewrite kNoRewrite;
+    apply_rewrite(route, forward.rewrite ? *forward.rewrite : kNoRewrite, cluster_host, *head_, rewritten_path_, authority_storage_);
+  }
   if (context_.outbound && !route.operation.empty()) {
     head_->headers.set(http::HeaderId::kXEnvoyDecoratorOperation, route.operation);
   }

@@ -112,7 +112,7 @@ std::string_view cookie_value(const http::HeaderMap& headers, std::string_view n
   return {};
 }
 
-std::optional<std::uint64_t> hash_request(const std::vector<HashPolicy>& policies, const http::RequestHead& head,
+std::optional<std::uint64_t> hash_request(const CompactList<HashPolicy>& policies, const http::RequestHead& head,
                                           const HashSource& source, std::vector<std::string>& set_cookies) {
   std::optional<std::uint64_t> hash;
   for (const HashPolicy& policy : policies) {

@@ -21,7 +21,7 @@ struct HashSource {
 // Envoy's combination: the policies in order, each after a rotation of what there was by one bit; a terminal policy ends
 // it as soon as there is a hash. Nothing where no policy finds anything. A cookie that is asked for and missing is made;
 // the value of its set-cookie field is added to `set_cookies`.
-std::optional<std::uint64_t> hash_request(const std::vector<runtime::HashPolicy>& policies, const http::RequestHead& head,
+std::optional<std::uint64_t> hash_request(const CompactList<runtime::HashPolicy>& policies, const http::RequestHead& head,
                                           const HashSource& source, std::vector<std::string>& set_cookies);
 
 // The value of a cookie of that name in the request's cookie fields, without quotes around it; "" where there is none.

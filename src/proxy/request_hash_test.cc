@@ -24,7 +24,7 @@ struct RequestHash : ::testing::Test {
     out.name = name;
     return out;
   }
-  std::optional<std::uint64_t> hash(std::vector<HashPolicy> policies) {
+  std::optional<std::uint64_t> hash(CompactList<HashPolicy> policies) {
     cookies.clear();
     return hash_request(policies, head, source, cookies);
   }

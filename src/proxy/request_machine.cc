@@ -86,7 +86,7 @@ runtime::HeaderContext RequestMachine::header_context(const runtime::RequestView
   context.protocol = protocol_name(head_->version);
   context.downstream_remote_address = context_.downstream_address;
   context.start_time = context_.wall;
-  if (decision_.route != nullptr) context.route_name = decision_.route->name;
+  if (decision_.route != nullptr) context.route_name = &decision_.route->name;
   return context;
 }
 
@@ -107,6 +107,7 @@ void RequestMachine::start(RequestContext context, http::RequestHead& head, bool
     deadlines_.set(DeadlineKind::kReceive, now + settings().request_timeout);
   }
   original_path_ = head.path;
+  if (context_.table != nullptr) runtime::prefetch_decision(*context_.table, head.authority);
   if (!prepare(random)) return;
   if (context_.table == nullptr) return enter_replied(route_not_found());
   decision_ = runtime::decide(*context_.table, view(), random.next());
@@ -184,7 +185,7 @@ bool RequestMachine::prepare(Random& random) {
 
 // Delay and abort are drawn apart, the delay first, so a request may have both (observed: 16 of 300 at 50 % and 10 %).
 void RequestMachine::enter_fault(Time now, Random& random) {
-  const std::optional<runtime::Fault>& fault = decision_.route->fault;
+  const Boxed<runtime::Fault>& fault = decision_.route->fault;
   if (!settings().fault_filter || !fault || !fault->delay || !hits(fault->delay_per_million, random)) {
     return after_delay(now, random);
   }
@@ -198,7 +199,7 @@ void RequestMachine::enter_fault(Time now, Random& random) {
 }
 
 void RequestMachine::after_delay(Time now, Random& random) {
-  const std::optional<runtime::Fault>& fault = decision_.route->fault;
+  const Boxed<runtime::Fault>& fault = decision_.route->fault;
   const bool aborts = settings().fault_filter && fault && (fault->abort_status || fault->abort_grpc_status) &&
                       hits(fault->abort_per_million, random);
   if (aborts) return enter_replied(fault_abort(fault->abort_status.value_or(200), fault->abort_grpc_status));
@@ -207,7 +208,7 @@ void RequestMachine::after_delay(Time now, Random& random) {
 
 // False: answered here. Behind the faults, and only for what is forwarded, as in Envoy.
 bool RequestMachine::enter_cors(Random& random) {
-  const runtime::Cors* policy = decision_.route->cors.get();
+  const runtime::Cors* policy = decision_.route->cors ? &*decision_.route->cors : nullptr;
   if (policy == nullptr || !settings().cors_filter) return true;
   cors_ = judge_cors(*policy, *head_, random);
   cors_origin_ = origin_of(*head_);
@@ -276,7 +277,7 @@ std::string_view RequestMachine::write_local_reply(http::ResponseHead& head, std
     context.response_status = head.status;
     apply_response_operations(decision_, *context_.table, context, head.headers);
   }
-  const runtime::Cors* cors = cors_ == CorsVerdict::kNone ? nullptr : decision_.route->cors.get();
+  const runtime::Cors* cors = cors_ == CorsVerdict::kNone ? nullptr : &*decision_.route->cors;
   if (cors_ == CorsVerdict::kPreflight) write_preflight(*cors, *head_, head.headers);
   if (cors_ == CorsVerdict::kPreflight || cors_ == CorsVerdict::kAllowed) allow_origin(*cors, cors_origin_, head.headers);
   if (forward_ != nullptr && tries_ > 0 && decision_.virtual_host->include_attempt_count_in_response) {

@@ -334,8 +334,8 @@ TEST_F(RequestMachineTest, RedirectsAndDirectResponses) {
 
 TEST_F(RequestMachineTest, RewritesKeepTheOriginalPath) {
   route.match.path = "/api/";
-  forward().rewrite.prefix = "/v2/";
-  forward().rewrite.host = "inner.test";
+  forward().rewrite.emplace().prefix = "/v2/";
+  forward().rewrite->host = "inner.test";
   head.path = "/api/items?x=1";
   open();
   EXPECT_EQ(head.path, "/v2/items?x=1");

@@ -57,7 +57,7 @@ struct RequestRecord {
   std::uint64_t bytes_received = 0, bytes_sent = 0;   // bodies
   std::uint32_t attempts = 0;              // tries that reached a connection pool
   std::string_view request_id;
-  std::string_view route_name;
+  const SharedText* route_name = nullptr;   // a look at it costs a cache miss: only who prints it looks
   const runtime::Cluster* cluster = nullptr;
   std::string_view cluster_name;           // also where the cluster does not exist
   const runtime::Endpoint* endpoint = nullptr;        // the last one tried

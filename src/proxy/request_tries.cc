@@ -62,8 +62,9 @@ void RequestMachine::on_cluster(std::shared_ptr<const runtime::Cluster> policy, 
 
 void RequestMachine::on_host_selected(std::string_view hostname) {
   ++record_attempts_;
-  if (forward().rewrite.host_from_endpoint && !hostname.empty()) {
-    set_authority(std::string(hostname), forward().rewrite.append_x_forwarded_host, *head_, authority_storage_);
+  const Boxed<runtime::Rewrite>& rewrite = forward().rewrite;
+  if (rewrite && rewrite->host_from_endpoint && !hostname.empty()) {
+    set_authority(std::string(hostname), rewrite->append_x_forwarded_host, *head_, authority_storage_);
   }
   if (record_attempts_ == 1 && !shadows_.empty()) push(Action::Kind::kShadow);
 }

@@ -129,8 +129,7 @@ const runtime::Transport& transport_of(const runtime::Cluster& cluster, const ru
   static const runtime::Transport kPlain;
   static const std::map<std::string, std::string> kNoMetadata;
   if (cluster.transport_matches.empty()) return cluster.transport;
-  const bool known = endpoints != nullptr && endpoint.transport_metadata < endpoints->transport_metadata.size();
-  const std::map<std::string, std::string>& metadata = known ? endpoints->transport_metadata[endpoint.transport_metadata] : kNoMetadata;
+  const runtime::TransportMetadata& metadata = endpoints != nullptr ? endpoints->metadata_of(endpoint.transport_metadata) : kNoMetadata;
   for (const runtime::Cluster::TransportMatch& match : cluster.transport_matches) {
     const bool fits = std::all_of(match.criteria.begin(), match.criteria.end(), [&](const auto& wanted) {
       const auto found = metadata.find(wanted.first);

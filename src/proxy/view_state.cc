@@ -25,7 +25,7 @@ void ViewState::adopt(std::shared_ptr<const runtime::Snapshot> snapshot, Time no
     const bool new_endpoints = endpoints != entry(before.endpoints, id);
     if (clusters_[id] == nullptr) {
       if (policy == nullptr) continue;
-      clusters_[id] = std::make_unique<Cluster>(policy->name, static_cast<runtime::ClusterId>(id), workers_, services_);
+      clusters_[id] = std::make_unique<LazyCluster>(policy->name, static_cast<runtime::ClusterId>(id), workers_, services_);
       grew = true;
     } else if (!new_policy && !new_endpoints) {
       continue;

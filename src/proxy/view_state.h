@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/time.h"
-#include "proxy/cluster.h"
+#include "proxy/lazy_cluster.h"
 #include "proxy/worker_view.h"
 #include "runtime/snapshot.h"
 
@@ -40,7 +40,7 @@ class ViewState {
   const unsigned workers_;
   const ClusterServices services_;
   std::shared_ptr<const runtime::Snapshot> snapshot_;
-  std::vector<std::unique_ptr<Cluster>> clusters_;          // by ClusterId; null: never seen
+  std::vector<std::unique_ptr<LazyCluster>> clusters_;          // by ClusterId; null: never seen
   std::shared_ptr<const ClusterTable> table_;
 };
 

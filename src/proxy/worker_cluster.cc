@@ -188,8 +188,8 @@ stream::PoolOptions WorkerCluster::pool_options() const {
 
 net::Address WorkerCluster::bind_to() const {
   if (policy_ == nullptr || policy_->bind_address.empty()) return {};
-  const bool v6 = policy_->bind_address.find(':') != std::string::npos;
-  return {v6 ? net::Address::Family::kIpv6 : net::Address::Family::kIpv4, policy_->bind_address, 0};
+  const bool v6 = policy_->bind_address.view().find(':') != std::string::npos;
+  return {v6 ? net::Address::Family::kIpv6 : net::Address::Family::kIpv4, policy_->bind_address.str(), 0};
 }
 
 stream::PoolProtocol WorkerCluster::pool_protocol(http::Version downstream) const {

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "proxy/lazy_cluster.h"
 #include "proxy/proxy.h"
 #include "proxy/tls_contexts.h"
 #include "proxy/worker_cluster.h"
@@ -15,7 +16,7 @@
 namespace lateen::proxy {
 
 // The clusters of a view by ClusterId, as the control thread has made them so far; they live as long as the proxy.
-using ClusterTable = std::vector<Cluster*>;
+using ClusterTable = std::vector<LazyCluster*>;
 
 class WorkerView final : public SecretSource, public ClusterDirectory {
  public:
@@ -55,7 +56,7 @@ class WorkerView final : public SecretSource, public ClusterDirectory {
   WorkerCluster* cluster(runtime::ClusterId id) {
     if (table_ == nullptr || id >= table_->size()) return nullptr;
     if (id >= clusters_.size()) clusters_.resize(table_->size());
-    if (clusters_[id] == nullptr) clusters_[id] = std::make_unique<WorkerCluster>(loop_, *(*table_)[id], worker_, random_, TransportSource{&tls_, this}, this);
+    if (clusters_[id] == nullptr) clusters_[id] = std::make_unique<WorkerCluster>(loop_, (*table_)[id]->get(loop_.now()), worker_, random_, TransportSource{&tls_, this}, this);
     return clusters_[id].get();
   }
   // Null: there is none. The pointer is good until the next adoption.
@@ -83,7 +84,7 @@ class WorkerView final : public SecretSource, public ClusterDirectory {
  private:
   const Cluster* find(std::string_view name) override {
     const std::optional<runtime::ClusterId> id = find_cluster(name);
-    return id && table_ != nullptr && *id < table_->size() ? (*table_)[*id] : nullptr;
+    return id && table_ != nullptr && *id < table_->size() ? &(*table_)[*id]->get(loop_.now()) : nullptr;
   }
 
   const ViewId id_;

@@ -7,11 +7,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "base/boxed.h"
+#include "base/shared_text.h"
 #include "base/time.h"
+#include "runtime/text_map.h"
 #include "runtime/tls.h"
 
 namespace lateen::runtime {
@@ -25,49 +27,52 @@ class ClusterNames {
  public:
   ClusterId id(std::string_view name);                 // makes one if needed
   std::optional<ClusterId> find(std::string_view name) const;
-  const std::string& name(ClusterId id) const;
+  const SharedText& name(ClusterId id) const;
   std::size_t size() const;
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-  };
-  std::unordered_map<std::string, ClusterId, Hash, std::equal_to<>> ids_;
-  std::vector<const std::string*> names_;
+  TextMap ids_;
+  std::vector<SharedText> names_;
 };
 
 struct Endpoint {
   std::string host;                            // IP; or a name for DNS clusters; or "unix:/path"
-  std::uint16_t port = 0;
+  SharedText region, zone, sub_zone;
+  SharedText hostname;                         // of the endpoint; for auto_host_rewrite and hashing; may be empty
+  SharedText workload;                         // "name;namespace;service;version;cluster" of istio metadata
   std::uint32_t weight = 1;
   std::uint32_t priority = 0;
-  std::string region, zone, sub_zone;
-  enum class Health : std::uint8_t { kUnknown, kHealthy, kUnhealthy, kDraining, kDegraded } health = Health::kUnknown;
-  std::string hostname;                        // of the endpoint; for auto_host_rewrite and hashing; may be empty
   std::uint32_t transport_metadata = 0;        // index into EndpointSet::transport_metadata
   std::uint32_t locality = 0;                  // index into EndpointSet::localities
-  std::string workload;                        // "name;namespace;service;version;cluster" of istio metadata
+  std::uint16_t port = 0;
+  enum class Health : std::uint8_t { kUnknown, kHealthy, kUnhealthy, kDraining, kDegraded } health = Health::kUnknown;
 
   bool operator==(const Endpoint&) const = default;
 };
 // envoy.config.endpoint.v3.LocalityLbEndpoints: one group of endpoints.
 struct Locality {
-  std::string region, zone, sub_zone;
+  SharedText region, zone, sub_zone;
   std::uint32_t priority = 0;
   std::optional<std::uint32_t> weight;         // counts only for clusters with `locality_weighted`
 
   bool operator==(const Locality&) const = default;
 };
+// The filter_metadata envoy.transport_socket_match of an endpoint, as far as it is text.
+using TransportMetadata = std::map<std::string, std::string>;
+
 struct EndpointSet {
   std::vector<Endpoint> endpoints;
   std::vector<Locality> localities;
   std::uint32_t overprovisioning_percent = 140;
   bool weighted_priority_health = false;
   std::uint32_t drop_per_million = 0;          // policy.drop_overloads together: such a share is answered 503
-  // The different filter_metadata envoy.transport_socket_match of the endpoints, each once; usually one, and empty.
+  // The different metadata of the endpoints, each once; usually one, and absent, which is the same as empty.
   // compile() holds them against the cluster's transport_socket_matches.
-  std::vector<std::map<std::string, std::string>> transport_metadata;
+  std::vector<Boxed<TransportMetadata>> transport_metadata;
+  const TransportMetadata& metadata_of(std::uint32_t index) const {
+    static const TransportMetadata kNone;
+    return index < transport_metadata.size() && transport_metadata[index] ? *transport_metadata[index] : kNone;
+  }
   std::uint64_t content_hash = 0;
 };
 
@@ -109,22 +114,31 @@ struct Transport {
   std::uint32_t proxy_protocol = 0;             // PROXY protocol header first, in this version (1 or 2); 0: none
 };
 
+// Clusters are many and mostly alike: what few of them have is boxed.
 struct Cluster {
-  std::string name;
+  SharedText name;
+  SharedText endpoints_name;                    // of the ClusterLoadAssignment, for kEds
   ClusterId id = kNoCluster;
   enum class Discovery : std::uint8_t { kEds, kStatic, kStrictDns, kLogicalDns, kOriginalDestination, kDynamicForwardProxy } discovery = Discovery::kEds;
   enum class Balancer : std::uint8_t { kRoundRobin, kLeastRequest, kRandom, kRingHash, kMaglev, kClusterProvided, kPeakEwma } balancer = Balancer::kLeastRequest;
-  std::uint32_t least_request_choices = 2;
   // ring_hash_lb_config and maglev_lb_config.
   enum class HashFunction : std::uint8_t { kXxHash, kMurmur2 } hash_function = HashFunction::kXxHash;
+  bool hashes_hostname = false;                 // use_hostname_for_hashing
+  bool locality_weighted = false;               // locality_weighted_lb_config
+  bool http2 = false;
+  bool alpn_decides = false;                    // auto_config: HTTP/2 where the peer chooses h2, else HTTP/1.1
+  bool same_protocol_as_downstream = false;     // use_downstream_protocol_config: HTTP/2 upstream only for HTTP/2 requests
+  bool unsupported_by_endpoints = false;        // `unsupported` is about the endpoints and not about the resource
+  std::uint32_t least_request_choices = 2;
   std::uint64_t ring_size_min = 1024, ring_size_max = 8 * 1024 * 1024;
   // Lateen's, beyond Envoy: a host of the least weight has so many points on the ring, whatever the number of hosts, so that
   // one more or less moves its own keys only. 0: Envoy's rule, by which the size of the ring stays as it is.
   std::uint64_t ring_points_per_host = 0;
   std::uint64_t maglev_table_size = 65537;
-  bool hashes_hostname = false;                 // use_hostname_for_hashing
   std::uint32_t hash_balance_percent = 0;       // hash_balance_factor; 0: off
-  bool locality_weighted = false;               // locality_weighted_lb_config
+  std::uint32_t panic_threshold_percent = 50;   // Envoy's default; istiod sends 0
+  std::uint32_t requests_per_connection_max = 0;  // 0: unlimited
+  std::uint32_t http2_streams_max = 0;          // max_concurrent_streams; 0: as the peer allows
   struct ZoneAware {
     double routing_percent = 100;
     std::uint64_t cluster_size_min = 6;
@@ -132,40 +146,33 @@ struct Cluster {
     // Where the client is, and the cluster of the clients like it (Envoy has both in its bootstrap); "": not known.
     std::string region, zone, sub_zone, local_cluster;
   };
-  std::optional<ZoneAware> zone_aware;          // zone_aware_lb_config
+  Boxed<ZoneAware> zone_aware;                  // zone_aware_lb_config
   struct SlowStart {
     Duration window{};
     double aggression = 1;
     double weight_percent_min = 10;
   };
-  std::optional<SlowStart> slow_start;
+  Boxed<SlowStart> slow_start;
   Duration connect_timeout = std::chrono::seconds(10);
   CircuitBreakers limits;
-  std::optional<OutlierDetection> outlier;
-  std::uint32_t panic_threshold_percent = 50;   // Envoy's default; istiod sends 0
-  std::uint32_t requests_per_connection_max = 0;  // 0: unlimited
+  Boxed<OutlierDetection> outlier;
   std::optional<Duration> idle_timeout;         // of pooled connections; Envoy's default 1 h; zero: off
   std::optional<Duration> connection_duration_max;
   struct TcpKeepalive { Duration idle, interval; std::uint32_t probes; };
-  std::optional<TcpKeepalive> keepalive;
-  bool http2 = false;
-  bool alpn_decides = false;                    // auto_config: HTTP/2 where the peer chooses h2, else HTTP/1.1
-  std::optional<Duration> stream_duration_max;  // common_http_protocol_options.max_stream_duration; zero: none
+  Boxed<TcpKeepalive> keepalive;
+  std::optional<Duration> stream_duration_max;          // common_http_protocol_options.max_stream_duration; zero: none
   // http2_protocol_options.connection_keepalive: PING every `interval`; no answer within `timeout` ends the connection.
   struct Http2Keepalive { Duration interval{}, timeout{}; };
-  std::optional<Http2Keepalive> http2_keepalive;
+  Boxed<Http2Keepalive> http2_keepalive;
   Transport transport;                          // transport_socket
-  bool same_protocol_as_downstream = false;     // use_downstream_protocol_config: HTTP/2 upstream only for HTTP/2 requests
-  std::uint32_t http2_streams_max = 0;          // max_concurrent_streams; 0: as the peer allows
   // For clusters that resolve names.
   struct Dns {
     enum class Family : std::uint8_t { kAuto, kV4Only, kV6Only, kV4Preferred, kAll } family = Family::kAuto;
-    Duration refresh = std::chrono::seconds(5);
     bool respect_ttl = false;
+    Duration refresh = std::chrono::seconds(5);
     Duration jitter{};
   };
   Dns dns;
-  std::string endpoints_name;                   // of the ClusterLoadAssignment, for kEds
   // transport_socket_matches: the first whose criteria an endpoint's metadata has decides; if there is none, `transport`.
   struct TransportMatch {
     std::map<std::string, std::string> criteria;
@@ -175,14 +182,13 @@ struct Cluster {
   };
   std::vector<TransportMatch> transport_matches;
   // upstream_bind_config: connections come from this IP; "": as the system chooses.
-  std::string bind_address;
+  SharedText bind_address;
   // "Unsupported" parts of the resource: requests to it are answered 503 with this reason.
-  std::string unsupported;
-  bool unsupported_by_endpoints = false;        // `unsupported` is about the endpoints and not about the resource
+  SharedText unsupported;
   // For metrics: filter_metadata.istio of the cluster: host, name, namespace of the service.
-  std::string service_host, service_name, service_namespace;
-  std::string subset;                           // "" for the whole service
-  std::string config;                           // the DestinationRule, "" if none
+  SharedText service_host, service_name, service_namespace;
+  SharedText subset;                            // "" for the whole service
+  SharedText config;                            // the DestinationRule, "" if none
   std::uint64_t content_hash = 0;
 };
 

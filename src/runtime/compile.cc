@@ -86,6 +86,7 @@ class Compiler {
   ClusterNames& names_;
   std::unique_ptr<Snapshot> made_ = std::make_unique<Snapshot>();
   Compiled out_;
+  SharedParts parts_;
   google::protobuf::Arena arena_;
   int parsed_ = 0;
   // Of the table that is being compiled: its virtual hosts in the snapshot before, by name.
@@ -97,7 +98,7 @@ const Snapshot Compiler::kNothing;
 std::shared_ptr<const VirtualHost> Compiler::compile_host(const std::string& table, const xds::Resource& resource, bool& refused) {
   const auto before = hosts_before_.find(resource.name);
   if (before != hosts_before_.end() && before->second->content_hash == resource.hash) return before->second;
-  Fields fields("route " + table + ", virtual host " + resource.name);
+  Fields fields("route " + table + ", virtual host " + resource.name, parts_);
   const auto* proto = parse<route::VirtualHost>(resource, fields);
   auto host = proto == nullptr ? nullptr : compile_virtual_host(*proto, resource.hash, names_, fields);
   refused = tell(fields);
@@ -127,7 +128,7 @@ void Compiler::compile_routes(const std::string& name, const xds::RouteConfigura
     if (auto host = compile_host(name, *resource, refused)) hosts.push_back(std::move(host));
     any_refused = any_refused || refused;
   }
-  Fields fields("route " + name);
+  Fields fields("route " + name, parts_);
   const auto* shell = parse<route::RouteConfiguration>(*parts.shell, fields);
   if (shell != nullptr && shell->virtual_hosts_size() > 0) fields.refuse("virtual hosts must travel singly, not inside their RouteConfiguration");
   auto table = shell == nullptr ? nullptr : compile_route_table(*shell, std::move(hosts), known ? before->second.get() : nullptr, fields);
@@ -150,7 +151,7 @@ void Compiler::compile_one_listener(const xds::Resource& resource) {
       made_->route_tables.emplace(*it);
   };
   if (known && before->second->content_hash == resource.hash) return keep();
-  Fields fields("listener " + resource.name);
+  Fields fields("listener " + resource.name, parts_);
   const auto* proto = parse<envoy::config::listener::v3::Listener>(resource, fields);
   CompiledListener compiled;
   if (proto != nullptr) compiled = compile_listener(*proto, resource.hash, names_, fields);
@@ -168,7 +169,7 @@ std::shared_ptr<const EndpointSet> Compiler::endpoints_of(const Cluster& cluster
   if (it == resources_.endpoints.end()) return nullptr;
   std::shared_ptr<const EndpointSet> before = at(previous_.endpoints, cluster.id);
   if (before != nullptr && before->content_hash == it->second->hash) return before;
-  Fields fields("endpoints " + cluster.endpoints_name);
+  Fields fields("endpoints " + cluster.endpoints_name, parts_);
   const auto* proto = parse<envoy::config::endpoint::v3::ClusterLoadAssignment>(*it->second, fields);
   auto made = proto == nullptr ? nullptr : compile_endpoints(*proto, it->second->hash, fields);
   return tell(fields) ? before : made;
@@ -181,7 +182,8 @@ void Compiler::compile_one_cluster(const xds::Resource& resource) {
   std::shared_ptr<const Cluster> cluster = at(previous_.clusters, id);
   std::shared_ptr<const EndpointSet> endpoints = at(previous_.endpoints, id);
   if (cluster == nullptr || cluster->content_hash != resource.hash) {
-    Fields fields("cluster " + resource.name);
+    parts_.add(names_.name(id));
+    Fields fields("cluster " + resource.name, parts_);
     const auto* proto = parse<envoy::config::cluster::v3::Cluster>(resource, fields);
     CompiledCluster compiled;
     if (proto != nullptr) compiled = compile_cluster(*proto, resource.hash, id, fields);
@@ -210,7 +212,7 @@ void Compiler::compile_one_secret(const xds::Resource& resource) {
   const bool known = before != previous_.secrets.end();
   std::shared_ptr<const Secret> secret;
   if (!known || before->second->content_hash != resource.hash) {
-    Fields fields("secret " + resource.name);
+    Fields fields("secret " + resource.name, parts_);
     const auto* proto = parse<envoy::extensions::transport_sockets::tls::v3::Secret>(resource, fields);
     if (proto != nullptr) secret = compile_secret(*proto, resource.hash, fields);
     tell(fields);

@@ -130,12 +130,12 @@ void compile_transports(const cluster::Cluster& proto, UpstreamNames names, Clus
   }
 }
 
-void compile_metadata(const core::Metadata& metadata, Cluster& out) {
+void compile_metadata(const core::Metadata& metadata, Cluster& out, SharedParts& parts) {
   const auto istio = metadata.filter_metadata().find("istio");
   if (istio == metadata.filter_metadata().end()) return;
-  const auto text = [](const google::protobuf::Struct& from, const char* name) {
+  const auto text = [&](const google::protobuf::Struct& from, const char* name) {
     const auto it = from.fields().find(name);
-    return it == from.fields().end() ? std::string() : it->second.string_value();
+    return it == from.fields().end() ? SharedText() : parts.text(it->second.string_value());
   };
   out.config = text(istio->second, "config");
   out.subset = text(istio->second, "subset");
@@ -185,7 +185,7 @@ void read_cluster(const cluster::Cluster& proto, Cluster& out, Fields& fields) {
   compile_limits(proto, out, fields);
   compile_connections(proto, out, fields);
   fields.metadata(proto.metadata());
-  compile_metadata(proto.metadata(), out);
+  compile_metadata(proto.metadata(), out, fields.parts());
   if (proto.has_outlier_detection()) {
     const Fields::At at(fields, "outlier_detection");
     out.outlier = compile_outlier_detection(proto.outlier_detection(), fields);
@@ -199,7 +199,7 @@ void read_cluster(const cluster::Cluster& proto, Cluster& out, Fields& fields) {
 CompiledCluster compile_cluster(const cluster::Cluster& proto, std::uint64_t content_hash, ClusterId id, Fields& fields) {
   CompiledCluster out;
   auto made = std::make_shared<Cluster>();
-  made->name = proto.name();
+  made->name = fields.parts().text(proto.name());
   made->id = id;
   made->content_hash = content_hash;
   read_cluster(proto, *made, fields);
@@ -213,7 +213,7 @@ CompiledCluster compile_cluster(const cluster::Cluster& proto, std::uint64_t con
   return out;
 }
 
-const Cluster::TransportMatch* find_transport(const Cluster& cluster, const std::map<std::string, std::string>& metadata) {
+const Cluster::TransportMatch* find_transport(const Cluster& cluster, const TransportMetadata& metadata) {
   for (const Cluster::TransportMatch& match : cluster.transport_matches) {
     const bool fits = std::all_of(match.criteria.begin(), match.criteria.end(), [&](const auto& wanted) {
       const auto it = metadata.find(wanted.first);
@@ -226,8 +226,8 @@ const Cluster::TransportMatch* find_transport(const Cluster& cluster, const std:
 
 std::string transport_problem(const Cluster& cluster, const EndpointSet& endpoints) {
   if (cluster.transport_matches.empty()) return "";
-  for (const auto& metadata : endpoints.transport_metadata)
-    if (const auto* match = find_transport(cluster, metadata); match != nullptr && !match->unsupported.empty()) return match->unsupported;
+  for (std::uint32_t i = 0; i < endpoints.transport_metadata.size(); ++i)
+    if (const auto* match = find_transport(cluster, endpoints.metadata_of(i)); match != nullptr && !match->unsupported.empty()) return match->unsupported;
   return "";
 }
 

@@ -32,7 +32,7 @@ void compile_discovery(const envoy::config::cluster::v3::Cluster& proto, Cluster
 OutlierDetection compile_outlier_detection(const envoy::config::cluster::v3::OutlierDetection& proto, Fields& fields);
 
 // The transport that an endpoint with this metadata gets: null for the cluster's own.
-const Cluster::TransportMatch* find_transport(const Cluster& cluster, const std::map<std::string, std::string>& metadata);
+const Cluster::TransportMatch* find_transport(const Cluster& cluster, const TransportMetadata& metadata);
 
 // Why `cluster` cannot be used with these endpoints: their metadata selects a transport socket that is not supported.
 // "" if nothing is in the way.

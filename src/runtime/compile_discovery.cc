@@ -148,7 +148,7 @@ void compile_discovery(const cluster::Cluster& proto, Cluster& out, Fields& fiel
     const Fields::At at(fields, "eds_cluster_config");
     const auto& eds = proto.eds_cluster_config();
     fields.only(eds, {eds.kEdsConfigFieldNumber, eds.kServiceNameFieldNumber});
-    out.endpoints_name = eds.service_name().empty() ? proto.name() : eds.service_name();
+    out.endpoints_name = fields.parts().text(eds.service_name().empty() ? proto.name() : eds.service_name());
     fields.source(eds.eds_config(), "eds_config");
   } else if (proto.has_eds_cluster_config()) {
     fields.refuse("eds_cluster_config does not go with this type");

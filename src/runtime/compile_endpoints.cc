@@ -48,8 +48,8 @@ Endpoint::Health compile_health(const endpoint::LbEndpoint& proto) {
 }
 
 // The values that transport_socket_matches look at. Only text can be asked for there.
-std::map<std::string, std::string> transport_values(const core::Metadata& metadata) {
-  std::map<std::string, std::string> out;
+TransportMetadata transport_values(const core::Metadata& metadata) {
+  TransportMetadata out;
   const auto section = metadata.filter_metadata().find("envoy.transport_socket_match");
   if (section == metadata.filter_metadata().end()) return out;
   for (const auto& [name, value] : section->second.fields())
@@ -57,23 +57,23 @@ std::map<std::string, std::string> transport_values(const core::Metadata& metada
   return out;
 }
 
-std::uint32_t place_of(std::map<std::string, std::string> values, EndpointSet& set) {
+std::uint32_t place_of(TransportMetadata values, EndpointSet& set, SharedParts& parts) {
   auto& all = set.transport_metadata;
-  const auto it = std::find(all.begin(), all.end(), values);
-  if (it != all.end()) return static_cast<std::uint32_t>(it - all.begin());
-  all.push_back(std::move(values));
+  for (std::uint32_t i = 0; i < all.size(); ++i)
+    if (set.metadata_of(i) == values) return i;
+  all.push_back(parts.transport_metadata(std::move(values)));
   return static_cast<std::uint32_t>(all.size() - 1);
 }
 
 // Metadata of an endpoint comes before that of its locality.
-void compile_metadata(const core::Metadata& metadata, const core::Metadata& of_locality, Endpoint& out, EndpointSet& set) {
+void compile_metadata(const core::Metadata& metadata, const core::Metadata& of_locality, Endpoint& out, EndpointSet& set, SharedParts& parts) {
   const auto& sections = metadata.filter_metadata();
   if (const auto istio = sections.find("istio"); istio != sections.end())
     if (const auto it = istio->second.fields().find("workload"); it != istio->second.fields().end())
-      out.workload = it->second.string_value();
-  std::map<std::string, std::string> values = transport_values(metadata);
+      out.workload = parts.text(it->second.string_value());
+  TransportMetadata values = transport_values(metadata);
   for (auto& value : transport_values(of_locality)) values.insert(std::move(value));
-  out.transport_metadata = place_of(std::move(values), set);
+  out.transport_metadata = place_of(std::move(values), set, parts);
 }
 
 void compile_endpoint(const endpoint::LbEndpoint& proto, const endpoint::LocalityLbEndpoints& locality, EndpointSet& set, Fields& fields) {
@@ -93,7 +93,7 @@ void compile_endpoint(const endpoint::LbEndpoint& proto, const endpoint::Localit
   added.region = place.region;
   added.zone = place.zone;
   added.sub_zone = place.sub_zone;
-  compile_metadata(proto.metadata(), locality.metadata(), added, set);
+  compile_metadata(proto.metadata(), locality.metadata(), added, set, fields.parts());
   set.endpoints.push_back(std::move(added));
 }
 
@@ -103,7 +103,9 @@ void compile_locality(const endpoint::LocalityLbEndpoints& proto, EndpointSet& o
                       proto.kPriorityFieldNumber, proto.kProximityFieldNumber, proto.kMetadataFieldNumber});
   fields.only(proto.locality(), {proto.locality().kRegionFieldNumber, proto.locality().kZoneFieldNumber, proto.locality().kSubZoneFieldNumber});
   if (proto.priority() > kPriorityMax) fields.refuse("priority must not be more than 128");
-  Locality locality{proto.locality().region(), proto.locality().zone(), proto.locality().sub_zone(), proto.priority(), std::nullopt};
+  SharedParts& parts = fields.parts();
+  Locality locality{parts.text(proto.locality().region()), parts.text(proto.locality().zone()), parts.text(proto.locality().sub_zone()),
+                    proto.priority(), std::nullopt};
   if (proto.has_load_balancing_weight()) {
     locality.weight = proto.load_balancing_weight().value();
     if (*locality.weight == 0) fields.refuse("load_balancing_weight must be at least 1");

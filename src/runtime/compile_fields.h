@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "runtime/match.h"
+#include "runtime/shared_parts.h"
 
 namespace google::protobuf {
 class Any;
@@ -39,8 +40,10 @@ namespace lateen::runtime {
 
 class Fields {
  public:
-  // `resource` begins every message: "cluster outbound|80||x".
-  explicit Fields(std::string resource) : path_(std::move(resource)), resource_length_(path_.size()) {}
+  // `resource` begins every message: "cluster outbound|80||x". `parts` must outlive this object.
+  Fields(std::string resource, SharedParts& parts) : parts_(parts), path_(std::move(resource)), resource_length_(path_.size()) {}
+
+  SharedParts& parts() { return parts_; }
 
   // Names the field being read, for as long as it lives.
   class At {
@@ -71,6 +74,8 @@ class Fields {
   const std::vector<Error>& refused() const { return refused_; }
   const std::vector<Error>& unsupported() const { return unsupported_; }
   const std::vector<Error>& notes() const { return notes_; }
+  // How much there is to tell, whatever it is.
+  std::size_t told() const { return refused_.size() + unsupported_.size() + notes_.size(); }
   // What became unsupported since there were `mark` such entries; these leave the list and become notes, because the
   // caller lets a part of the resource say so. "" if nothing did.
   std::size_t mark() const { return unsupported_.size(); }
@@ -106,6 +111,7 @@ class Fields {
  private:
   Error error(ErrorCode code, std::string_view message) const { return Error{code, path_ + ": " + std::string(message), {}}; }
 
+  SharedParts& parts_;
   std::string path_;
   std::size_t resource_length_;
   std::vector<Error> refused_, unsupported_, notes_;

@@ -51,13 +51,13 @@ Fault read_fault(const google::protobuf::Any& any, Fields& fields) {
 
 // envoy.extensions.filters.http.cors.v3.CorsPolicy, and envoy.config.route.v3.CorsPolicy, which came before it.
 template <class Proto>
-std::shared_ptr<const Cors> read_cors(const Proto& proto, Fields& fields) {
+Boxed<Cors> read_cors(const Proto& proto, Fields& fields) {
   // Policies in the shadow only count, and nobody reads the figures.
   fields.only(proto, {proto.kAllowOriginStringMatchFieldNumber, proto.kAllowMethodsFieldNumber, proto.kAllowHeadersFieldNumber,
                       proto.kExposeHeadersFieldNumber, proto.kMaxAgeFieldNumber, proto.kAllowCredentialsFieldNumber,
                       proto.kFilterEnabledFieldNumber, proto.kShadowEnabledFieldNumber, proto.kAllowPrivateNetworkAccessFieldNumber,
                       proto.kForwardNotMatchingPreflightsFieldNumber});
-  auto out = std::make_shared<Cors>();
+  Boxed<Cors> out(Cors{});
   for (int i = 0; i < proto.allow_origin_string_match_size(); ++i) {
     const Fields::At at(fields, "allow_origin_string_match", i);
     out->allow_origins.push_back(fields.string_matcher(proto.allow_origin_string_match(i)));

@@ -113,7 +113,7 @@ RetryPolicy compile_retry_policy(const envoy::config::route::v3::RetryPolicy& pr
     // Zero is none, as in Envoy.
     if (const Duration value = fields.duration(proto.per_try_timeout()); value > Duration::zero()) out.per_try_timeout = value;
   }
-  const auto headers = [&](std::string_view name, const auto& from, std::vector<HeaderMatcher>& to) {
+  const auto headers = [&](std::string_view name, const auto& from, CompactList<HeaderMatcher>& to) {
     for (int i = 0; i < from.size(); ++i) {
       const Fields::At at(fields, name, i);
       to.push_back(compile_header_matcher(from.Get(i), fields));
@@ -124,6 +124,16 @@ RetryPolicy compile_retry_policy(const envoy::config::route::v3::RetryPolicy& pr
   compile_host_selection(proto, out, fields);
   compile_backoff(proto, out, fields);
   return out;
+}
+
+Boxed<RetryPolicy> shared_retry_policy(const envoy::config::route::v3::RetryPolicy& proto, Fields& fields) {
+  const std::string bytes = proto.SerializeAsString();
+  if (const Boxed<RetryPolicy>* known = fields.parts().find_retry_policy(bytes)) return *known;
+  const std::size_t told = fields.told();
+  const Boxed<RetryPolicy> made(compile_retry_policy(proto, fields));
+  // What there is to tell of a policy is to be told of every route that has it.
+  if (fields.told() == told) fields.parts().add_retry_policy(bytes, made);
+  return made;
 }
 
 Hedge compile_hedge_policy(const envoy::config::route::v3::HedgePolicy& proto, Fields& fields) {

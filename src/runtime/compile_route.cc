@@ -37,11 +37,11 @@ HeaderOperation::Kind operation_kind(const core::HeaderValueOption& proto, Field
   }
 }
 
-void compile_metadata(const core::Metadata& metadata, Route& out) {
+void compile_metadata(const core::Metadata& metadata, Route& out, SharedParts& parts) {
   const auto& sections = metadata.filter_metadata();
   if (const auto istio = sections.find("istio"); istio != sections.end())
     if (const auto it = istio->second.fields().find("config"); it != istio->second.fields().end())
-      out.config = it->second.string_value();
+      out.config = parts.text(it->second.string_value());
   if (const auto lateen = sections.find("lateen"); lateen != sections.end())
     if (const auto it = lateen->second.fields().find("delay_counts"); it != lateen->second.fields().end())
       out.delay_counts_against_timeout = it->second.bool_value();
@@ -55,19 +55,20 @@ bool same_domains(const RouteTable& a, const RouteTable& b) {
 void index_domains(RouteTable& table, Fields& fields) {
   DomainIndex index;
   for (std::uint32_t number = 0; number < table.virtual_hosts.size(); ++number) {
-    for (const std::string& domain : table.virtual_hosts[number]->domains) {
+    for (const SharedText& text : table.virtual_hosts[number]->domains) {
+      const std::string_view domain = text;
       bool added = false;
       if (domain == "*") {
         added = !table.any;
         if (added) table.any = number;
       } else if (domain.starts_with('*')) {
-        added = index.suffixes[domain.size() - 1].emplace(domain.substr(1), number).second;
+        added = index.suffixes[domain.size() - 1].insert(domain.substr(1), number);
       } else if (domain.ends_with('*')) {
-        added = index.prefixes[domain.size() - 1].emplace(domain.substr(0, domain.size() - 1), number).second;
+        added = index.prefixes[domain.size() - 1].insert(domain.substr(0, domain.size() - 1), number);
       } else {
-        added = index.exact.emplace(domain, number).second;
+        added = index.exact.insert(text, number);
       }
-      if (!added) fields.refuse("domain \"" + domain + "\" of virtual host " + table.virtual_hosts[number]->name + " belongs to another one already");
+      if (!added) fields.refuse("domain \"" + text + "\" of virtual host " + table.virtual_hosts[number]->name + " belongs to another one already");
     }
   }
   table.domains = std::make_shared<const DomainIndex>(std::move(index));
@@ -77,7 +78,7 @@ void index_domains(RouteTable& table, Fields& fields) {
 
 void compile_header_operations(const google::protobuf::RepeatedPtrField<std::string>& remove,
                                const google::protobuf::RepeatedPtrField<core::HeaderValueOption>& add,
-                               std::vector<HeaderOperation>& out, Fields& fields) {
+                               CompactList<HeaderOperation>& out, Fields& fields) {
   for (const std::string& name : remove) {
     const Fields::At at(fields, "headers_to_remove");
     if (may_be_changed(lower_case(name), fields)) out.push_back({HeaderOperation::Kind::kRemove, lower_case(name), {}, false});
@@ -102,13 +103,13 @@ void compile_header_operations(const google::protobuf::RepeatedPtrField<std::str
 
 Route compile_route(const route::Route& proto, const Inherited& inherited, ClusterNames& names, Fields& fields) {
   Route out;
-  out.name = proto.name();
+  out.name = fields.parts().text(proto.name());
   out.stat_prefix = proto.stat_prefix();
   // Whether the operation is told to the next proxy is for observation.
   fields.only(proto.decorator(), {proto.decorator().kOperationFieldNumber, proto.decorator().kPropagateFieldNumber});
   out.operation = proto.decorator().operation();
   fields.metadata(proto.metadata());
-  compile_metadata(proto.metadata(), out);
+  compile_metadata(proto.metadata(), out, fields.parts());
   {
     const Fields::At at(fields, "match");
     out.match = compile_route_match(proto.match(), fields);
@@ -125,8 +126,8 @@ Route compile_route(const route::Route& proto, const Inherited& inherited, Clust
                       proto.kRequestBodyBufferLimitFieldNumber});
   out.action = compile_route_action(proto, names, fields);
   const FilterConfigs configs = compile_filter_configs(proto.typed_per_filter_config(), proto.route().has_cors() ? &proto.route().cors() : nullptr, fields);
-  out.fault = configs.fault ? *configs.fault : inherited.filters.fault.value_or(std::nullopt);
-  out.cors = configs.cors ? *configs.cors : inherited.filters.cors.value_or(nullptr);
+  out.fault = configs.fault ? *configs.fault : inherited.filters.fault.value_or(Boxed<Fault>());
+  out.cors = configs.cors ? *configs.cors : inherited.filters.cors.value_or(Boxed<Cors>());
   if (Forward* forward = std::get_if<Forward>(&out.action); forward != nullptr) {
     if (!forward->retry) forward->retry = inherited.retry;
     if (!forward->hedge) forward->hedge = inherited.hedge;
@@ -145,7 +146,7 @@ Inherited compile_inherited(const route::VirtualHost& proto, ClusterNames& names
   Inherited out;
   if (proto.has_retry_policy()) {
     const Fields::At at(fields, "retry_policy");
-    out.retry = compile_retry_policy(proto.retry_policy(), fields);
+    out.retry = shared_retry_policy(proto.retry_policy(), fields);
   }
   if (proto.has_hedge_policy()) {
     const Fields::At at(fields, "hedge_policy");
@@ -176,7 +177,8 @@ std::shared_ptr<const VirtualHost> compile_virtual_host(const route::VirtualHost
   fields.metadata(proto.metadata());
   auto out = std::make_shared<VirtualHost>();
   out->name = proto.name();
-  for (const std::string& domain : proto.domains()) out->domains.push_back(lower_case(domain));
+  out->domains.reserve(static_cast<std::size_t>(proto.domains_size()));
+  for (const std::string& domain : proto.domains()) out->domains.emplace_back(lower_case(domain));
   if (out->domains.empty()) fields.refuse("domains must not be empty");
   out->include_attempt_count_in_request = proto.include_request_attempt_count();
   out->include_attempt_count_in_response = proto.include_attempt_count_in_response();
@@ -193,7 +195,7 @@ std::shared_ptr<const VirtualHost> compile_virtual_host(const route::VirtualHost
     out->routes.back().index = static_cast<std::uint32_t>(i);
   }
   if (!fields.ok() || !fields.unsupported().empty()) return nullptr;
-  out->index = PathIndex::build(out->routes);
+  out->index = PathIndex::build_if_many(out->routes);
   out->content_hash = content_hash;
   return out;
 }
@@ -201,12 +203,13 @@ std::shared_ptr<const VirtualHost> compile_virtual_host(const route::VirtualHost
 std::shared_ptr<const VirtualHost> refused_virtual_host(const route::VirtualHost& proto, const std::string& why) {
   auto out = std::make_shared<VirtualHost>();
   out->name = proto.name();
-  for (const std::string& domain : proto.domains()) out->domains.push_back(lower_case(domain));
+  out->domains.reserve(static_cast<std::size_t>(proto.domains_size()));
+  for (const std::string& domain : proto.domains()) out->domains.emplace_back(lower_case(domain));
   Route every;
   every.match.path_kind = RouteMatch::PathKind::kPrefix;
   every.action = Unsupported{why};
   out->routes.push_back(std::move(every));
-  out->index = PathIndex::build(out->routes);
+  out->index = PathIndex::build_if_many(out->routes);
   return out;
 }
 
@@ -226,6 +229,8 @@ std::unique_ptr<RouteTable> compile_route_table(const route::RouteConfiguration&
   if (!fields.ok() || !fields.unsupported().empty()) return nullptr;
   // Whoever called compiled the virtual hosts, also those that stand inside the message.
   out->virtual_hosts = std::move(virtual_hosts);
+  out->first_routes.reserve(out->virtual_hosts.size());
+  for (const auto& host : out->virtual_hosts) out->first_routes.push_back(host->routes.empty() ? nullptr : host->routes.data());
   if (before != nullptr && before->content_hash != 0 && same_domains(*before, *out)) {
     out->domains = before->domains;
     out->any = before->any;

@@ -39,21 +39,23 @@ inline constexpr std::size_t kDirectResponseBodyBytesMax = 1 << 20;
 RouteMatch compile_route_match(const envoy::config::route::v3::RouteMatch& proto, Fields& fields);
 HeaderMatcher compile_header_matcher(const envoy::config::route::v3::HeaderMatcher& proto, Fields& fields);
 RetryPolicy compile_retry_policy(const envoy::config::route::v3::RetryPolicy& proto, Fields& fields);
+// The same object for equal messages.
+Boxed<RetryPolicy> shared_retry_policy(const envoy::config::route::v3::RetryPolicy& proto, Fields& fields);
 Hedge compile_hedge_policy(const envoy::config::route::v3::HedgePolicy& proto, Fields& fields);
 RouteAction compile_route_action(const envoy::config::route::v3::Route& proto, ClusterNames& names, Fields& fields);
 // Appends.
 void compile_mirrors(const google::protobuf::RepeatedPtrField<envoy::config::route::v3::RouteAction_RequestMirrorPolicy>& protos,
-                     std::vector<Mirror>& out, ClusterNames& names, Fields& fields);
+                     CompactList<Mirror>& out, ClusterNames& names, Fields& fields);
 // Appends: removals first, as Envoy applies them. `Names` and `Options` are the repeated fields of any of the messages
 // that have them.
 void compile_header_operations(const google::protobuf::RepeatedPtrField<std::string>& remove,
                                const google::protobuf::RepeatedPtrField<envoy::config::core::v3::HeaderValueOption>& add,
-                               std::vector<HeaderOperation>& out, Fields& fields);
+                               CompactList<HeaderOperation>& out, Fields& fields);
 
 // What is said to the filters; absent: nothing, so that the level above holds.
 struct FilterConfigs {
-  std::optional<std::optional<Fault>> fault;             // without a value: disabled here
-  std::optional<std::shared_ptr<const Cors>> cors;       // null: disabled here
+  std::optional<Boxed<Fault>> fault;                     // without a value: disabled here
+  std::optional<Boxed<Cors>> cors;                       // without a value: disabled here
 };
 // `old_cors` may be null.
 FilterConfigs compile_filter_configs(const google::protobuf::Map<std::string, google::protobuf::Any>& configs,
@@ -61,9 +63,9 @@ FilterConfigs compile_filter_configs(const google::protobuf::Map<std::string, go
 
 // What a route takes over from its virtual host where it has none of its own.
 struct Inherited {
-  std::optional<RetryPolicy> retry;
+  Boxed<RetryPolicy> retry;
   std::optional<Hedge> hedge;
-  std::vector<Mirror> mirrors;
+  CompactList<Mirror> mirrors;
   FilterConfigs filters;
 };
 // An action that asks for more than this data plane does becomes Unsupported, with the path of the field.

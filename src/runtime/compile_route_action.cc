@@ -37,8 +37,8 @@ Substitution compile_substitution(const envoy::type::matcher::v3::RegexMatchAndS
 
 WeightedCluster whole_cluster(const std::string& name, ClusterNames& names) {
   WeightedCluster out;
-  out.name = name;
   out.id = names.id(name);
+  out.name = names.name(out.id);
   out.weight = 1;
   return out;
 }
@@ -85,6 +85,11 @@ void compile_clusters(const route::RouteAction& proto, Forward& out, ClusterName
     case route::RouteAction::kInlineClusterSpecifierPlugin: fields.unsupported("cluster specifier plugins are not supported"); break;
     case route::RouteAction::CLUSTER_SPECIFIER_NOT_SET: fields.refuse("names no cluster"); break;
   }
+}
+
+bool asks_for_rewrite(const route::RouteAction& proto) {
+  return !proto.prefix_rewrite().empty() || proto.has_regex_rewrite() || proto.append_x_forwarded_host() ||
+         proto.host_rewrite_specifier_case() != route::RouteAction::HOST_REWRITE_SPECIFIER_NOT_SET;
 }
 
 void compile_rewrite(const route::RouteAction& proto, Rewrite& out, Fields& fields) {
@@ -249,7 +254,7 @@ Forward compile_forward(const route::RouteAction& proto, ClusterNames& names, Fi
   compile_times(proto, out, fields);
   if (proto.has_retry_policy()) {
     const Fields::At at(fields, "retry_policy");
-    out.retry = compile_retry_policy(proto.retry_policy(), fields);
+    out.retry = shared_retry_policy(proto.retry_policy(), fields);
   }
   if (proto.has_hedge_policy()) {
     const Fields::At at(fields, "hedge_policy");
@@ -258,7 +263,7 @@ Forward compile_forward(const route::RouteAction& proto, ClusterNames& names, Fi
   compile_mirrors(proto.request_mirror_policies(), out.mirrors, names, fields);
   compile_hash_policies(proto, out, fields);
   out.cluster_not_found_status = cluster_not_found_status(proto, fields);
-  compile_rewrite(proto, out.rewrite, fields);
+  if (asks_for_rewrite(proto)) compile_rewrite(proto, out.rewrite.emplace(), fields);
   compile_upgrades(proto, out, fields);
   return out;
 }
@@ -326,7 +331,7 @@ void compile_mutations(const google::protobuf::RepeatedPtrField<envoy::config::c
 }  // namespace
 
 void compile_mirrors(const google::protobuf::RepeatedPtrField<route::RouteAction_RequestMirrorPolicy>& protos,
-                     std::vector<Mirror>& out, ClusterNames& names, Fields& fields) {
+                     CompactList<Mirror>& out, ClusterNames& names, Fields& fields) {
   for (int i = 0; i < protos.size(); ++i) {
     const Fields::At at(fields, "request_mirror_policies", i);
     const auto& entry = protos.Get(i);

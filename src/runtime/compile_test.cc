@@ -156,11 +156,11 @@ TEST_F(FromIstiod, FaultsWeightsHeadersRewrites) {
   EXPECT_EQ(route.request_headers[2].kind, HeaderOperation::Kind::kAppend);
   EXPECT_EQ(route.request_headers[2].value.text(), "2");
   EXPECT_FALSE(route.response_headers[1].value.is_literal());
-  EXPECT_EQ(forward("headers").rewrite.host, "rewritten.example");
+  EXPECT_EQ(forward("headers").rewrite->host, "rewritten.example");
   EXPECT_EQ(forward("headers").clusters[1].host_rewrite, "w.example");
   EXPECT_EQ(forward("headers").clusters[0].request_headers[0].name, "f");
 
-  EXPECT_EQ(forward("rewrite").rewrite.regex_substitution, "/b/\\1");
+  EXPECT_EQ(forward("rewrite").rewrite->regex_substitution, "/b/\\1");
   const Redirect moved = std::get<Redirect>(decide_for("redirect", "/r").route->action);
   EXPECT_EQ(moved.status, 302);
   EXPECT_EQ(moved.host + moved.path, "h.example/n");
@@ -321,8 +321,8 @@ TEST_F(FromIstiod, EndpointsChooseTheirTransport) {
   const Compiled tls = compile(resources_, compiled_.snapshot.get(), names_);
   const Cluster& v1 = *tls.snapshot->clusters[cluster(kV1).id];
   const EndpointSet& endpoints = *tls.snapshot->endpoints[v1.id];
-  const auto* secured = find_transport(v1, endpoints.transport_metadata[endpoints.endpoints[0].transport_metadata]);
-  const auto* plain = find_transport(v1, endpoints.transport_metadata[endpoints.endpoints[1].transport_metadata]);
+  const auto* secured = find_transport(v1, endpoints.metadata_of(endpoints.endpoints[0].transport_metadata));
+  const auto* plain = find_transport(v1, endpoints.metadata_of(endpoints.endpoints[1].transport_metadata));
   ASSERT_NE(secured, nullptr);
   ASSERT_NE(secured->transport.tls, nullptr);
   EXPECT_FALSE(secured->plain);

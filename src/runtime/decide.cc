@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/prefetch.h"
 #include "runtime/path_index.h"
 
 namespace lateen::runtime {
@@ -27,37 +28,41 @@ std::string_view without_port(std::string_view authority) {
 std::optional<std::uint32_t> find_domain(const RouteTable& table, std::string_view host) {
   if (table.domains == nullptr) return table.any;
   const DomainIndex& index = *table.domains;
-  if (const auto it = index.exact.find(host); it != index.exact.end()) return it->second;
+  if (const auto found = index.exact.find(host)) return found;
   // The "*" stands for at least one byte, as in Envoy.
   for (const auto& [length, domains] : index.suffixes) {
     if (length >= host.size()) continue;
-    if (const auto it = domains.find(host.substr(host.size() - length)); it != domains.end()) return it->second;
+    if (const auto found = domains.find(host.substr(host.size() - length))) return found;
   }
   for (const auto& [length, domains] : index.prefixes) {
     if (length >= host.size()) continue;
-    if (const auto it = domains.find(host.substr(0, length)); it != domains.end()) return it->second;
+    if (const auto found = domains.find(host.substr(0, length))) return found;
   }
   return table.any;
 }
 
-std::optional<std::uint32_t> find_lower_case(const RouteTable& table, std::string_view host) {
+// use(the host in lower case).
+template <class Use>
+auto with_lower_case(std::string_view host, Use use) {
   if (host.size() > kHostBytesInline) {
     std::string lowered(host);
     std::transform(lowered.begin(), lowered.end(), lowered.begin(), to_lower);
-    return find_domain(table, lowered);
+    return use(std::string_view(lowered));
   }
   std::array<char, kHostBytesInline> lowered;
   std::transform(host.begin(), host.end(), lowered.begin(), to_lower);
-  return find_domain(table, {lowered.data(), host.size()});
+  return use(std::string_view(lowered.data(), host.size()));
 }
 
 const Route* match_indexed(const VirtualHost& host, const RequestView& request, std::uint64_t random) {
+  if (host.index == nullptr) return match_linear(host, request, random);
   const std::string_view path = path_without_query(request.path);
   PathIndex::Candidates candidates;
   if (!path.empty()) host.index->find(path, candidates);
   if (is_connect(request)) host.index->find_connect(candidates);
   for (std::uint32_t number = candidates.next(); number != PathIndex::Candidates::kNone; number = candidates.next()) {
     const Route& route = host.routes[number];
+    prefetch(route);
     if (route.match.path_kind == RouteMatch::PathKind::kRegex && !route.match.connect_only && !route.match.regex->full_match(path)) continue;
     if (route.match.rest_matches(request, random)) return &route;
   }
@@ -110,9 +115,18 @@ const Route& redirect_to_https() {
 }  // namespace
 
 const std::shared_ptr<const VirtualHost>* find_virtual_host(const RouteTable& table, std::string_view authority) {
-  const std::optional<std::uint32_t> found =
-      find_lower_case(table, table.ignore_port ? without_port(authority) : authority);
-  return found ? &table.virtual_hosts[*found] : nullptr;
+  const std::optional<std::uint32_t> found = with_lower_case(
+      table.ignore_port ? without_port(authority) : authority, [&table](std::string_view host) { return find_domain(table, host); });
+  if (!found) return nullptr;
+  const std::shared_ptr<const VirtualHost>& host = table.virtual_hosts[*found];
+  if (*found < table.first_routes.size() && table.first_routes[*found] != nullptr) prefetch(*table.first_routes[*found]);
+  prefetch(*host);
+  return &host;
+}
+
+void prefetch_decision(const RouteTable& table, std::string_view authority) {
+  if (table.domains == nullptr) return;
+  with_lower_case(table.ignore_port ? without_port(authority) : authority, [&table](std::string_view host) { table.domains->exact.prefetch(host); });
 }
 
 const Route* match_linear(const VirtualHost& host, const RequestView& request, std::uint64_t random) {
@@ -135,6 +149,7 @@ Decision decide(const RouteTable& table, const RequestView& request, std::uint64
   decision.route = reasons == nullptr ? match_indexed(**host, request, random)
                                       : match_explained(**host, request, random, *reasons);
   if (decision.route == nullptr) return decision;
+  decision.route->operation.prefetch();
   decision.outcome = std::visit(Overloaded{
                                     [&](const Forward& forward) {
                                       decision.cluster = pick_cluster(forward, random);

@@ -47,7 +47,7 @@ TEST(FindVirtualHost, Table) {
   table.domains = std::make_shared<const DomainIndex>(std::move(domains));
   const auto found = [&](std::string_view authority) {
     const auto* host = find_virtual_host(table, authority);
-    return host == nullptr ? std::string("none") : (*host)->name;
+    return host == nullptr ? std::string("none") : (*host)->name.str();
   };
   EXPECT_EQ(found("reviews"), "exact");
   EXPECT_EQ(found("REVIEWS"), "exact");
@@ -128,7 +128,7 @@ TEST(Decide, RedirectsToHttps) {
 TEST(Decide, WeightsAreSharesOfTheirSum) {
   const RouteTable table = table_of({forward_to({{"v1", 50}, {"never", 0}, {"v2", 30}})});
   std::map<std::string, int> count;
-  for (std::uint64_t random = 0; random < 8'000; ++random) ++count[decide(table, request_for("/"), random).cluster->name];
+  for (std::uint64_t random = 0; random < 8'000; ++random) ++count[decide(table, request_for("/"), random).cluster->name.str()];
   EXPECT_EQ(count["v1"], 5'000);
   EXPECT_EQ(count["v2"], 3'000);
   EXPECT_EQ(count["never"], 0);

@@ -202,7 +202,9 @@ void HeaderValue::evaluate(const HeaderContext& context, std::string& out) const
       case Operator::kDownstreamAddress: out += context.downstream_remote_address; break;
       case Operator::kDownstreamAddressWithoutPort: out += without_port(context.downstream_remote_address); break;
       case Operator::kUpstreamHost: out += context.upstream_host; break;
-      case Operator::kRouteName: out += context.route_name; break;
+      case Operator::kRouteName:
+        if (context.route_name != nullptr) out += context.route_name->view();
+        break;
       case Operator::kResponseCode: out += std::to_string(context.response_status); break;
       case Operator::kStartTime: append_time(out, context.start_time); break;
     }

@@ -70,7 +70,7 @@ struct TcpProxySettings {
   std::uint64_t weight_total = 0;
   Duration idle_timeout = std::chrono::hours(1);             // zero: none
   std::uint32_t connect_attempts_max = 1;
-  std::vector<HashPolicy> hash;                              // only kSourceAddress
+  CompactList<HashPolicy> hash;                              // only kSourceAddress
   bool cluster_by_server_name = false;                       // envoy.filters.network.sni_cluster: the SNI names the cluster
   std::uint16_t forwards_by_server_name = 0;                 // sni_dynamic_forward_proxy: to the SNI's address and this port; 0: no
   Duration max_downstream_connection_duration{};             // zero: none
@@ -79,7 +79,7 @@ struct TcpProxySettings {
     HeaderValue hostname;
     bool post = false;
     std::string post_path;
-    std::vector<HeaderOperation> headers;
+    CompactList<HeaderOperation> headers;
   };
   std::optional<Tunnel> tunnel;
   std::optional<std::string> access_log_format;

@@ -12,7 +12,10 @@
 #include <string_view>
 #include <vector>
 
+#include "base/boxed.h"
+#include "base/compact_list.h"
 #include "base/result.h"
+#include "base/shared_text.h"
 #include "base/time.h"
 #include "http/headers.h"
 
@@ -124,14 +127,14 @@ struct Fraction {
 struct RouteMatch {
   enum class PathKind : std::uint8_t { kPrefix, kSeparatedPrefix, kExact, kRegex };
   PathKind path_kind = PathKind::kPrefix;
-  std::string path;              // of a regex: its pattern. kSeparatedPrefix: no trailing slash
   bool case_sensitive = true;    // no effect on a regex
-  std::optional<Regex> regex;    // set exactly for kRegex
-  std::vector<HeaderMatcher> headers;
-  std::vector<QueryParameterMatcher> query_parameters;
-  std::optional<Fraction> fraction;
   bool grpc_only = false;
   bool connect_only = false;     // a CONNECT, with or without a path; `path` and `regex` are not looked at
+  std::optional<Fraction> fraction;
+  std::string path;              // of a regex: its pattern. kSeparatedPrefix: no trailing slash
+  CompactList<HeaderMatcher> headers;
+  CompactList<QueryParameterMatcher> query_parameters;
+  Boxed<Regex> regex;            // set exactly for kRegex
 
   // The path alone; `path` is without query. No request without a path matches any.
   bool path_matches(std::string_view path) const;
@@ -154,7 +157,7 @@ struct HeaderContext {
   std::string_view protocol;                    // "HTTP/1.1"
   std::string_view downstream_remote_address;   // "10.0.0.1:4711"
   std::string_view upstream_host;               // "10.0.0.2:9080"; empty before a host was picked
-  std::string_view route_name;
+  const SharedText* route_name = nullptr;
   WallTime start_time{};
 };
 

@@ -1,6 +1,7 @@
 #include "runtime/path_index.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "runtime/snapshot.h"
 
@@ -42,15 +43,41 @@ std::size_t PathIndex::FoldedHash::operator()(std::string_view text) const {
 
 bool PathIndex::FoldedEqual::operator()(std::string_view a, std::string_view b) const { return equals_ignoring_case(a, b); }
 
-std::uint32_t PathIndex::Trie::child(std::uint32_t node, char first) const {
+// The trie while it grows.
+class PathIndex::TrieBuilder {
+ public:
+  void insert(std::string_view prefix, std::uint32_t route, bool whole_segments);
+  Trie finish() const;
+
+ private:
+  struct Node {
+    std::string label;
+    List routes, whole_segments;
+    std::vector<std::pair<unsigned char, std::uint32_t>> children;    // by first byte, sorted
+  };
+  static constexpr std::uint32_t kNoNode = Trie::kNoNode;
+  std::uint32_t child(std::uint32_t node, char first) const;
+  void add_child(std::uint32_t node, char first, std::uint32_t added);
+  void split(std::uint32_t node, std::size_t length);
+
+  std::vector<Node> nodes_;
+};
+
+std::uint32_t PathIndex::TrieBuilder::child(std::uint32_t node, char first) const {
   const auto& children = nodes_[node].children;
-  const auto it = std::lower_bound(children.begin(), children.end(), first,
-                                   [](const auto& entry, char c) { return entry.first < c; });
-  return it == children.end() || it->first != first ? kNoNode : it->second;
+  const auto wanted = static_cast<unsigned char>(first);
+  const auto it = std::lower_bound(children.begin(), children.end(), wanted, [](const auto& entry, unsigned char c) { return entry.first < c; });
+  return it == children.end() || it->first != wanted ? kNoNode : it->second;
+}
+
+void PathIndex::TrieBuilder::add_child(std::uint32_t node, char first, std::uint32_t added) {
+  auto& children = nodes_[node].children;
+  const std::pair entry(static_cast<unsigned char>(first), added);
+  children.insert(std::lower_bound(children.begin(), children.end(), std::pair(entry.first, std::uint32_t{0})), entry);
 }
 
 // Cuts the label of `node` after `length` bytes: the node keeps the first part, a new child takes all the rest.
-void PathIndex::Trie::split(std::uint32_t node, std::size_t length) {
+void PathIndex::TrieBuilder::split(std::uint32_t node, std::size_t length) {
   const auto rest = static_cast<std::uint32_t>(nodes_.size());
   nodes_.emplace_back();
   Node& upper = nodes_[node];
@@ -59,10 +86,10 @@ void PathIndex::Trie::split(std::uint32_t node, std::size_t length) {
   upper = Node{};
   upper.label = below.label.substr(0, length);
   below.label.erase(0, length);
-  upper.children.emplace_back(below.label.front(), rest);
+  add_child(node, below.label.front(), rest);
 }
 
-void PathIndex::Trie::insert(std::string_view prefix, std::uint32_t route, bool whole_segments) {
+void PathIndex::TrieBuilder::insert(std::string_view prefix, std::uint32_t route, bool whole_segments) {
   if (nodes_.empty()) nodes_.emplace_back();
   std::uint32_t node = 0;
   while (!prefix.empty()) {
@@ -70,9 +97,7 @@ void PathIndex::Trie::insert(std::string_view prefix, std::uint32_t route, bool 
     if (next == kNoNode) {
       const auto added = static_cast<std::uint32_t>(nodes_.size());
       nodes_.emplace_back().label = prefix;
-      auto& children = nodes_[node].children;
-      children.insert(std::lower_bound(children.begin(), children.end(), std::pair(prefix.front(), std::uint32_t{0})),
-                      {prefix.front(), added});
+      add_child(node, prefix.front(), added);
       node = added;
       break;
     }
@@ -86,50 +111,99 @@ void PathIndex::Trie::insert(std::string_view prefix, std::uint32_t route, bool 
   (whole_segments ? nodes_[node].whole_segments : nodes_[node].routes).push_back(route);
 }
 
+// Level by level, so that the children of a node come to stand together.
+PathIndex::Trie PathIndex::TrieBuilder::finish() const {
+  Trie out;
+  if (nodes_.empty()) return out;
+  const auto append = [](List& to, const List& from) { to.insert(to.end(), from.begin(), from.end()); };
+  List order = {0};
+  for (std::size_t at = 0; at < order.size(); ++at) {
+    const Node& from = nodes_[order[at]];
+    Trie::Node node;
+    node.label = static_cast<std::uint32_t>(out.labels_.size());
+    node.label_size = static_cast<std::uint32_t>(from.label.size());
+    node.children = static_cast<std::uint32_t>(order.size());
+    node.children_size = static_cast<std::uint32_t>(from.children.size());
+    node.routes = {static_cast<std::uint32_t>(out.routes_.size()), static_cast<std::uint32_t>(from.routes.size())};
+    node.whole_segments = static_cast<std::uint32_t>(from.whole_segments.size());
+    append(out.routes_, from.routes);
+    append(out.routes_, from.whole_segments);
+    out.labels_ += from.label;
+    out.first_bytes_ += from.label.empty() ? '\0' : from.label.front();
+    for (const auto& [first, index] : from.children) order.push_back(index);
+    out.nodes_.push_back(node);
+  }
+  out.nodes_.shrink_to_fit();
+  out.labels_.shrink_to_fit();
+  out.first_bytes_.shrink_to_fit();
+  out.routes_.shrink_to_fit();
+  return out;
+}
+
+std::uint32_t PathIndex::Trie::child(const Node& node, char first) const {
+  const char* const begin = first_bytes_.data() + node.children;
+  const void* const found = std::memchr(begin, first, node.children_size);
+  return found == nullptr ? kNoNode : node.children + static_cast<std::uint32_t>(static_cast<const char*>(found) - begin);
+}
+
 template <bool kFolded>
 void PathIndex::Trie::find(std::string_view path, Candidates& candidates) const {
   if (nodes_.empty()) return;
-  std::uint32_t at = 0;
+  const Node* node = nodes_.data();
   for (;;) {
-    const Node& node = nodes_[at];
-    candidates.add(node.routes);
-    if (path.empty() || path.front() == '/') candidates.add(node.whole_segments);
+    candidates.add(node->routes.of(routes_));
+    if (node->whole_segments != 0 && (path.empty() || path.front() == '/'))
+      candidates.add(Part{node->routes.begin + node->routes.size, node->whole_segments}.of(routes_));
     if (path.empty()) return;
-    at = child(at, kFolded ? to_lower(path.front()) : path.front());
-    if (at == kNoNode) return;
-    const std::string_view label = nodes_[at].label;
-    if (path.size() < label.size()) return;
-    if (kFolded ? !equals_ignoring_case(path.substr(0, label.size()), label) : !path.starts_with(label)) return;
+    const std::uint32_t next = child(*node, kFolded ? to_lower(path.front()) : path.front());
+    if (next == kNoNode) return;
+    node = &nodes_[next];
+    if (path.size() < node->label_size) return;
+    // The first byte is the child's.
+    const std::string_view label(labels_.data() + node->label, node->label_size), here = path.substr(0, label.size());
+    if (label.size() > 1 && !(kFolded ? equals_ignoring_case(here, label) : here == label)) return;
     path.remove_prefix(label.size());
   }
 }
 
+std::shared_ptr<const PathIndex> PathIndex::build_if_many(std::span<const Route> routes) {
+  return routes.size() <= kFewRoutes ? nullptr : build(routes);
+}
+
 std::shared_ptr<const PathIndex> PathIndex::build(std::span<const Route> routes) {
   auto index = std::make_shared<PathIndex>();
+  TrieBuilder prefixes, folded_prefixes;
+  std::unordered_map<std::string_view, List> exact;
   for (std::uint32_t number = 0; number < routes.size(); ++number) {
     const RouteMatch& match = routes[number].match;
     if (match.connect_only) {
       index->connect_.push_back(number);
       continue;
     }
-    Trie& trie = match.case_sensitive ? index->prefixes_ : index->folded_prefixes_;
+    TrieBuilder& trie = match.case_sensitive ? prefixes : folded_prefixes;
     const std::string path = match.case_sensitive ? match.path : lower(match.path);
     switch (match.path_kind) {
       case RouteMatch::PathKind::kPrefix: trie.insert(path, number, false); break;
       case RouteMatch::PathKind::kSeparatedPrefix: trie.insert(path, number, true); break;
-      case RouteMatch::PathKind::kRegex: index->prefixes_.insert(match.regex->required_prefix(), number, false); break;
+      case RouteMatch::PathKind::kRegex: prefixes.insert(match.regex->required_prefix(), number, false); break;
       case RouteMatch::PathKind::kExact:
-        if (match.case_sensitive) index->exact_[path].push_back(number);
+        if (match.case_sensitive) exact[match.path].push_back(number);
         else index->folded_exact_[path].push_back(number);
         break;
     }
   }
+  for (const auto& [path, numbers] : exact) {
+    index->exact_.insert(path, static_cast<std::uint32_t>(index->exact_parts_.size()));
+    index->exact_parts_.push_back({static_cast<std::uint32_t>(index->exact_routes_.size()), static_cast<std::uint32_t>(numbers.size())});
+    index->exact_routes_.insert(index->exact_routes_.end(), numbers.begin(), numbers.end());
+  }
+  index->prefixes_ = prefixes.finish();
+  index->folded_prefixes_ = folded_prefixes.finish();
   return index;
 }
 
 void PathIndex::find(std::string_view path, Candidates& candidates) const {
-  if (!exact_.empty())
-    if (const auto it = exact_.find(path); it != exact_.end()) candidates.add(it->second);
+  if (const auto part = exact_.find(path)) candidates.add(exact_parts_[*part].of(exact_routes_));
   if (!folded_exact_.empty())
     if (const auto it = folded_exact_.find(path); it != folded_exact_.end()) candidates.add(it->second);
   prefixes_.find<false>(path, candidates);

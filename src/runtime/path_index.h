@@ -20,6 +20,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "runtime/text_map.h"
+
 namespace lateen::runtime {
 
 struct Route;
@@ -28,6 +30,9 @@ class PathIndex {
  public:
   // The numbers of the routes are their positions in `routes`.
   static std::shared_ptr<const PathIndex> build(std::span<const Route> routes);
+  // Null where looking at the routes one by one costs no more: most virtual hosts have one.
+  static std::shared_ptr<const PathIndex> build_if_many(std::span<const Route> routes);
+  static constexpr std::size_t kFewRoutes = 3;
 
   // Ascending runs of route numbers, merged as they are asked for.
   class Candidates {
@@ -59,9 +64,10 @@ class PathIndex {
 
  private:
   using List = std::vector<std::uint32_t>;
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  // A part of an array of route numbers.
+  struct Part {
+    std::uint32_t begin = 0, size = 0;
+    std::span<const std::uint32_t> of(const List& list) const { return std::span(list).subspan(begin, size); }
   };
   struct FoldedHash {
     using is_transparent = void;
@@ -72,28 +78,34 @@ class PathIndex {
     bool operator()(std::string_view a, std::string_view b) const;
   };
 
+  class TrieBuilder;
+
   // A compressed trie over prefixes; kFolded compares without case and holds its labels in lower case.
   class Trie {
    public:
-    void insert(std::string_view prefix, std::uint32_t route, bool whole_segments);
     template <bool kFolded>
     void find(std::string_view path, Candidates& candidates) const;
-    bool empty() const { return nodes_.empty(); }
 
    private:
+    friend class TrieBuilder;
     struct Node {
-      std::string label;
-      List routes;                                             // the prefix ends here
-      List whole_segments;                                     // ... and the path must end or go on with '/'
-      std::vector<std::pair<char, std::uint32_t>> children;    // by first byte, sorted
+      std::uint32_t label = 0, label_size = 0;                 // a part of labels_; its first byte is in first_bytes_ too
+      std::uint32_t children = 0, children_size = 0;           // a part of nodes_, by first byte
+      Part routes;                                             // the prefix ends here
+      std::uint32_t whole_segments = 0;                        // so many more behind: ... and the path must end or go on with '/'
     };
-    std::uint32_t child(std::uint32_t node, char first) const;  // kNoNode: none
-    void split(std::uint32_t node, std::size_t length);
+    std::uint32_t child(const Node& node, char first) const;   // kNoNode: none
     static constexpr std::uint32_t kNoNode = ~std::uint32_t{0};
-    std::vector<Node> nodes_;  // [0] is the root, with an empty label
+
+    std::vector<Node> nodes_;      // [0] is the root, with an empty label; the children of a node stand together
+    std::string first_bytes_;      // of the label of each node
+    std::string labels_;
+    List routes_;
   };
 
-  std::unordered_map<std::string, List, Hash, std::equal_to<>> exact_;
+  TextMap exact_;                  // path -> exact_parts_
+  std::vector<Part> exact_parts_;
+  List exact_routes_;
   std::unordered_map<std::string, List, FoldedHash, FoldedEqual> folded_exact_;
   Trie prefixes_, folded_prefixes_;
   List connect_;

@@ -8,14 +8,17 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "base/boxed.h"
+#include "base/compact_list.h"
+#include "base/shared_text.h"
 #include "base/time.h"
 #include "runtime/cluster.h"
 #include "runtime/match.h"
+#include "runtime/text_map.h"
 
 namespace lateen::runtime {
 
@@ -37,8 +40,8 @@ enum RetryOn : std::uint32_t {
 };
 struct RetryPolicy {
   std::uint32_t retry_on = 0;
-  std::vector<HeaderMatcher> retriable_headers;          // of the response, for kRetryRetriableHeaders
-  std::vector<HeaderMatcher> retriable_request_headers;  // not empty: only requests that one of these matches are tried again
+  CompactList<HeaderMatcher> retriable_headers;          // of the response, for kRetryRetriableHeaders
+  CompactList<HeaderMatcher> retriable_request_headers;  // not empty: only requests that one of these matches are tried again
   std::uint32_t retries_max = 1;
   std::vector<std::uint16_t> retriable_status_codes;
   std::optional<Duration> per_try_timeout;
@@ -74,7 +77,7 @@ struct Mirror {
   ClusterId id = kNoCluster;
   std::uint32_t per_million = 1'000'000;
   bool append_shadow_suffix = true;            // host-shadow
-  std::vector<HeaderOperation> request_headers;
+  CompactList<HeaderOperation> request_headers;
   std::string host_rewrite;                    // replaces the authority; empty: none
 };
 
@@ -98,113 +101,114 @@ struct Fault {
 };
 
 struct Rewrite {
-  std::string prefix;                          // replaces the matched prefix (or the matched path); empty: no change
+  SharedText prefix;                           // replaces the matched prefix (or the matched path); empty: no change
   std::shared_ptr<const Regex> regex;          // substitution on the path without the query; null: none
-  std::string regex_substitution;
-  std::string host;                            // replaces the authority; empty: no change
-  std::string host_from_header;                // lower case; its value replaces the authority; empty: none
+  SharedText regex_substitution;
+  SharedText host;                             // replaces the authority; empty: no change
+  SharedText host_from_header;                 // lower case; its value replaces the authority; empty: none
   std::shared_ptr<const Regex> host_from_path; // substitution on the path gives the authority; null: none
-  std::string host_from_path_substitution;
+  SharedText host_from_path_substitution;
   bool host_from_endpoint = false;             // auto_host_rewrite: the endpoint's host name
   bool append_x_forwarded_host = false;
 };
 
 struct WeightedCluster {
-  std::string name;
+  SharedText name;
   ClusterId id = kNoCluster;
   std::uint32_t weight = 0;
-  std::vector<HeaderOperation> request_headers;
-  std::vector<HeaderOperation> response_headers;
-  std::string host_rewrite;
+  CompactList<HeaderOperation> request_headers;
+  CompactList<HeaderOperation> response_headers;
+  SharedText host_rewrite;
 };
 
+// Routes are many and mostly alike: what few of them have is boxed, and what many have alike is one object.
 struct Forward {
-  std::vector<WeightedCluster> clusters;       // one entry: all traffic, whatever its weight
+  CompactList<WeightedCluster> clusters;       // one entry: all traffic, whatever its weight
   std::uint64_t weight_total = 0;              // > 0
   Duration timeout{};                          // zero: none. Runs from the end of the request, as in Envoy
-  std::optional<Duration> idle_timeout;        // overrides the connection manager's stream idle timeout
-  std::optional<RetryPolicy> retry;            // the route's own, or else its virtual host's
-  Rewrite rewrite;
+  OptionalDuration idle_timeout;               // overrides the connection manager's stream idle timeout
+  Boxed<RetryPolicy> retry;                    // the route's own, or else its virtual host's
+  Boxed<Rewrite> rewrite;
   // Not empty: this request header (lower case) names the cluster; `clusters` is one without a name. See Decision.
-  std::string cluster_header;
-  std::vector<HashPolicy> hash;
-  std::vector<Mirror> mirrors;
+  SharedText cluster_header;
+  CompactList<HashPolicy> hash;
+  CompactList<Mirror> mirrors;
+  OptionalDuration stream_duration_max;        // max_stream_duration; zero: none
   std::optional<Hedge> hedge;
-  std::optional<Duration> stream_duration_max; // max_stream_duration; zero: none
   bool upgrades_allowed = true;
   bool connect_allowed = false;                // upgrade_configs CONNECT
   // connect_config: the tunnel ends here, its bytes go to the endpoint as plain TCP; so do those of a POST (allow_post).
   bool ends_connect = false, ends_post = false;
   std::uint16_t cluster_not_found_status = 503;
   // The longest timeout that a gRPC request may ask for with grpc-timeout; zero: any. Absent: the header is ignored.
-  std::optional<Duration> grpc_timeout_max;
+  OptionalDuration grpc_timeout_max;
   // The same for a stream's duration (max_stream_duration.grpc_timeout_header_max): where the request has grpc-timeout,
   // that takes the place of stream_duration_max.
-  std::optional<Duration> grpc_stream_duration_max;
+  OptionalDuration grpc_stream_duration_max;
 };
 struct DirectResponse {
   std::uint16_t status = 0;
-  std::string body;
+  SharedText body;
 };
 struct Redirect {
   std::uint16_t status = 301;
-  std::string scheme, host, path, prefix_rewrite;  // empty: keep
+  SharedText scheme, host, path, prefix_rewrite;  // empty: keep
   std::optional<std::uint16_t> port;
   std::shared_ptr<const Regex> path_regex;     // regex_rewrite on the path; null: none
-  std::string path_regex_substitution;
+  SharedText path_regex_substitution;
   bool https_redirect = false;
   bool strip_query = false;
 };
 // A route whose action this data plane does not carry out; answered 500 with the reason in the log. Never silent.
 struct Unsupported {
-  std::string what;
+  SharedText what;
 };
 using RouteAction = std::variant<Forward, DirectResponse, Redirect, Unsupported>;
 
-struct Route {
-  std::string name;                            // Envoy's route name; "default" for istiod's default route
+// Ten thousand of them are asked for at random, so they are as small as can be: each line of a route that a request looks
+// at is a cache miss.
+struct alignas(64) Route {
   RouteMatch match;
   RouteAction action;
-  std::vector<HeaderOperation> request_headers;
-  std::vector<HeaderOperation> response_headers;
-  std::optional<Fault> fault;                  // typed_per_filter_config envoy.filters.http.fault
-  std::shared_ptr<const Cors> cors;            // typed_per_filter_config envoy.filters.http.cors, or the virtual host's
+  CompactList<HeaderOperation> request_headers;
+  CompactList<HeaderOperation> response_headers;
+  Boxed<Fault> fault;                          // typed_per_filter_config envoy.filters.http.fault
+  Boxed<Cors> cors;                            // typed_per_filter_config envoy.filters.http.cors, or the virtual host's
+  SharedText operation;                        // decorator.operation
   // Lateen's default, route metadata filter_metadata.lateen.delay_counts: the route's timeout runs from the request,
   // the injected delay included. Absent (any foreign control plane): as in Envoy.
   bool delay_counts_against_timeout = false;
-  std::string operation;                       // decorator.operation
-  std::string config;                          // metadata.filter_metadata.istio.config, "" if none
-  std::string stat_prefix;
   std::uint32_t index = 0;                     // position in its virtual host
+  SharedText name;                             // Envoy's route name; "default" for istiod's default route
+  SharedText config;                           // metadata.filter_metadata.istio.config, "" if none
+  SharedText stat_prefix;
 };
+
+static_assert(sizeof(Route) == 256, "what few routes have is boxed");
 
 // Compiled path lookup; see runtime/path_index.h. Keeps first-match order.
 class PathIndex;
 
+// What a request looks at comes first, in the cache lines that are fetched together.
 struct VirtualHost {
-  std::string name;
-  std::vector<std::string> domains;
-  std::vector<Route> routes;
-  std::vector<HeaderOperation> request_headers;
-  std::vector<HeaderOperation> response_headers;
-  std::optional<RetryPolicy> retry;            // for routes without their own; already in these
   bool include_attempt_count_in_request = false;
   bool include_attempt_count_in_response = false;
   bool require_tls = false;                    // plain HTTP is redirected with 301
-  std::shared_ptr<const PathIndex> index;
+  std::vector<Route> routes;
+  std::shared_ptr<const PathIndex> index;      // null: the routes are so few that they are looked at one by one
+  CompactList<HeaderOperation> request_headers;
+  CompactList<HeaderOperation> response_headers;
+  Boxed<RetryPolicy> retry;                    // for routes without their own; already in these
+  SharedText name;
+  std::vector<SharedText> domains;
   std::uint64_t content_hash = 0;
 };
 
-// Lower-case domain (or its part without "*") -> position in RouteTable::virtual_hosts. Found without making a string.
-struct DomainHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-};
-using DomainMap = std::unordered_map<std::string, std::uint32_t, DomainHash, std::equal_to<>>;
 // Domains with a "*" at one end, by the length of the rest, longest first: one hash look-up for each length in use.
-using WildcardDomains = std::map<std::size_t, DomainMap, std::greater<>>;
+using WildcardDomains = std::map<std::size_t, TextMap, std::greater<>>;
+// Lower-case domain (or its part without "*") -> position in RouteTable::virtual_hosts.
 struct DomainIndex {
-  DomainMap exact;
+  TextMap exact;
   WildcardDomains suffixes, prefixes;
 };
 
@@ -213,12 +217,14 @@ struct DomainIndex {
 struct RouteTable {
   std::string name;
   std::vector<std::shared_ptr<const VirtualHost>> virtual_hosts;
+  // The first route of each (null: it has none), so that a request asks for it together with its virtual host. May be empty.
+  std::vector<const Route*> first_routes;
   std::shared_ptr<const DomainIndex> domains;    // null: none but `any`. Shared while no domain changes
   std::optional<std::uint32_t> any;              // "*"
   bool ignore_port = false;
   std::uint64_t content_hash = 0;                // of the shell and of all virtual hosts; 0: something was refused
-  std::vector<HeaderOperation> request_headers;
-  std::vector<HeaderOperation> response_headers;
+  CompactList<HeaderOperation> request_headers;
+  CompactList<HeaderOperation> response_headers;
 };
 
 }  // namespace lateen::runtime

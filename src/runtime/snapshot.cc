@@ -5,20 +5,18 @@
 namespace lateen::runtime {
 
 ClusterId ClusterNames::id(std::string_view name) {
-  if (const auto it = ids_.find(name); it != ids_.end()) return it->second;
-  const auto added = ids_.emplace(std::string(name), static_cast<ClusterId>(names_.size())).first;
-  names_.push_back(&added->first);  // keys of a map do not move
-  return added->second;
+  if (const auto known = ids_.find(name)) return *known;
+  const auto id = static_cast<ClusterId>(names_.size());
+  names_.emplace_back(name);
+  ids_.insert(names_.back(), id);
+  return id;
 }
 
-std::optional<ClusterId> ClusterNames::find(std::string_view name) const {
-  const auto it = ids_.find(name);
-  return it == ids_.end() ? std::nullopt : std::optional(it->second);
-}
+std::optional<ClusterId> ClusterNames::find(std::string_view name) const { return ids_.find(name); }
 
-const std::string& ClusterNames::name(ClusterId id) const {
+const SharedText& ClusterNames::name(ClusterId id) const {
   LATEEN_CHECK(id < names_.size());
-  return *names_[id];
+  return names_[id];
 }
 
 ClusterId Snapshot::find_cluster(std::string_view name) const {

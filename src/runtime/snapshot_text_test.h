@@ -29,6 +29,11 @@ template <class T>
 void put(Out& out, T v) { out.stream << static_cast<int>(v); }
 inline void put(Out& out, Duration v) { out.stream << v.count() << "ns"; }
 
+inline void put(Out& out, const SharedText& v) { out.stream << '"' << v << '"'; }
+template <class T> void put(Out& out, const Boxed<T>& v) { if (v) put(out, *v); else out.stream << '-'; }
+inline void put(Out& out, OptionalDuration v) { if (v) put(out, *v); else out.stream << '-'; }
+template <class T> void put_all(Out& out, const T& range);
+template <class T> void put(Out& out, const CompactList<T>& v) { put_all(out, v); }
 template <class T> void put(Out& out, const std::optional<T>& v) { if (v) put(out, *v); else out.stream << '-'; }
 template <class T> void put(Out& out, const std::shared_ptr<const T>& v) { if (v != nullptr) put(out, *v); else out.stream << '-'; }
 template <class A, class B> void put(Out& out, const std::pair<A, B>& v) { put(out, v.first); out.stream << ':'; put(out, v.second); }

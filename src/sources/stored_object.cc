@@ -86,24 +86,12 @@ std::optional<WallTime> parse_time(std::string_view text) {
   return WallTime(std::chrono::seconds(timegm(&parts)) + std::chrono::nanoseconds(nanoseconds));
 }
 
-namespace {
-
-// The first line of the document that has a position; 0: none has.
-int first_line(const model::Object& object) {
-  int first = 0;
-  for (const auto& [path, position] : object.positions)
-    if (position.line > 0 && (first == 0 || position.line < first)) first = position.line;
-  return first;
-}
-
-}  // namespace
-
 std::string stored_text(const model::Object& object) {
   std::string text(kHeader);
   text += format_time(object.meta.created.value_or(WallTime{}));
   // Where it came from, so that messages name the user's file and line after a restart too.
   const bool one_line = object.file.find('\n') == std::string::npos;
-  if (!object.file.empty() && one_line) text.append(kFromWord).append(std::to_string(first_line(object))).append(" ").append(object.file);
+  if (!object.file.empty() && one_line) text.append(kFromWord).append(std::to_string(object.positions.first_line())).append(" ").append(object.file);
   text += "\n" + object.yaml;
   if (!text.ends_with('\n')) text += '\n';
   return text;
@@ -152,7 +140,7 @@ Result<model::ObjectPtr> parse_stored(std::string_view text, std::string_view pa
   const std::string_view document = text.substr(end + 1);
   const std::string file = header->file.empty() ? std::string(path) : header->file;
   LATEEN_TRY(model::ObjectPtr read, read_one(document, file, whole));
-  if (const int shift = header->line - first_line(*read); header->line > 0 && shift > 0) {
+  if (const int shift = header->line - read->positions.first_line(); header->line > 0 && shift > 0) {
     const std::string shifted = std::string(static_cast<std::size_t>(shift), '\n') + std::string(document);
     LATEEN_TRY(read, read_one(shifted, file, whole));
   }

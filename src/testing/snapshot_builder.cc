@@ -42,7 +42,7 @@ void SnapshotBuilder::endpoints(const std::string& name, std::vector<runtime::En
                                 std::vector<std::map<std::string, std::string>> transport_metadata) {
   runtime::EndpointSet set;
   set.endpoints = std::move(list);
-  set.transport_metadata = std::move(transport_metadata);
+  set.transport_metadata.assign(transport_metadata.begin(), transport_metadata.end());
   endpoint_set(name, std::move(set));
 }
 
@@ -87,7 +87,7 @@ std::shared_ptr<const runtime::Snapshot> SnapshotBuilder::build() {
   ++next_.generation;
   if (routes_changed_) {
     auto host = std::make_shared<runtime::VirtualHost>(virtual_host_);
-    host->index = runtime::PathIndex::build(host->routes);
+    host->index = runtime::PathIndex::build_if_many(host->routes);
     auto table = std::make_shared<runtime::RouteTable>();
     table->name = "routes";
     table->virtual_hosts.push_back(std::move(host));

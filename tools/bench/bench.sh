@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # make bench: Lateen beside the peers in one run; needs root (network namespace). Arguments go to run.sh.
-# Default: scenarios A B H; l4relay (the floor), Lateen, HAProxy, nginx, Envoy; six rounds.
+# "routes": CPU a request by the number of routes. Default: scenarios A B H; l4relay (the floor), Lateen, HAProxy, nginx, Envoy; six rounds.
 set -euo pipefail
 cd "$(dirname "$0")"
 need=""

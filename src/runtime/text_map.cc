@@ -1,0 +1,54 @@
+#include "runtime/text_map.h"
+
+#include <functional>
+
+namespace lateen::runtime {
+namespace {
+
+constexpr std::size_t kPlacesMin = 4;
+
+std::size_t hash_of(std::string_view text) { return std::hash<std::string_view>{}(text); }
+
+}  // namespace
+
+// Where `text` is, or the free place that it is to have.
+TextMap::Place& TextMap::place_for(std::string_view text, std::size_t hash) {
+  const std::uint32_t tag = tag_of(hash);
+  std::size_t at = hash & (places_.size() - 1);
+  while (places_[at].tag != kFree && (places_[at].tag != tag || places_[at].text != text)) at = (at + 1) & (places_.size() - 1);
+  return places_[at];
+}
+
+bool TextMap::insert(SharedText text, std::uint32_t number) {
+  if ((size_ + 1) * 5 > places_.size() * 4) grow();
+  const std::size_t hash = hash_of(text);
+  Place& place = place_for(text, hash);
+  if (place.tag != kFree) return false;
+  place = Place{std::move(text), number, tag_of(hash)};
+  ++size_;
+  return true;
+}
+
+std::optional<std::uint32_t> TextMap::find(std::string_view text) const {
+  if (places_.empty()) return std::nullopt;
+  const std::size_t hash = hash_of(text), mask = places_.size() - 1;
+  const std::uint32_t tag = tag_of(hash);
+  for (std::size_t at = hash & mask; places_[at].tag != kFree; at = (at + 1) & mask)
+    if (places_[at].tag == tag && places_[at].text == text) return places_[at].number;
+  return std::nullopt;
+}
+
+void TextMap::prefetch(std::string_view text) const {
+  if (!places_.empty()) __builtin_prefetch(&places_[hash_of(text) & (places_.size() - 1)]);
+}
+
+void TextMap::grow() {
+  std::vector<Place> before = std::exchange(places_, std::vector<Place>(places_.empty() ? kPlacesMin : places_.size() * 2));
+  for (Place& place : before) {
+    if (place.tag == kFree) continue;
+    Place& to = place_for(place.text, hash_of(place.text));
+    to = std::move(place);
+  }
+}
+
+}  // namespace lateen::runtime
