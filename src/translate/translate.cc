@@ -46,7 +46,7 @@ View as_workload(const View& asked, const Registry& registry) {
   return out;
 }
 
-// istiod gives sidecars the clusters of such services, but no listeners: they are for its waypoints.
+// In istiod only the listeners that such a service brings look names up.
 const Service* first_dynamic(const ServicesByHost& services, Compat compat) {
   if (compat == Compat::kIstio) return nullptr;
   const auto found = std::find_if(services.begin(), services.end(), [](const auto& entry) {

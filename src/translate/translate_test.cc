@@ -369,7 +369,7 @@ spec:
     options.compat = compat;
     return translate(mesh_of(kEntries), client("sleep"), options).resources.listeners;
   };
-  EXPECT_FALSE(listeners(Compat::kIstio).contains("0.0.0.0_8080"));
+  EXPECT_TRUE(listeners(Compat::kIstio).contains("0.0.0.0_8080"));
   const auto made = listeners(Compat::kLateen);
   const auto http = *xds::to_json(resource<envoy::config::listener::v3::Listener>(made, "0.0.0.0_8080"));
   EXPECT_NE(http.find("envoy.filters.http.dynamic_forward_proxy"), std::string::npos) << http;
