@@ -54,7 +54,7 @@ beside_envoy() {
   preset release xds_proxy || return 1
   local python
   python=$(tools/h2_python.sh) || return 1
-  python3 tests/differential/accept.py --envoy "$envoy" && "$python" tests/differential/run.py --envoy "$envoy"
+  "$python" tests/differential/accept.py --envoy "$envoy" && "$python" tests/differential/run.py --envoy "$envoy"
 }
 conformance() {
   tests/h2spec/run.sh
