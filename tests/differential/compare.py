@@ -37,7 +37,7 @@ def kept(headers):
     def shown(name, value):
         if name in CHANGING: return "*"
         # What is left of the time, for tries that are not the first.
-        if name == "x-envoy-expected-rq-timeout-ms" and again: return "*"
+        if name in ("x-envoy-expected-rq-timeout-ms", "grpc-timeout") and again: return "*"
         # For a client on loopback Envoy appends the machine's address to x-forwarded-for.
         if name == "x-forwarded-for": return ",".join("own" if part in OWN_ADDRESSES else part for part in value.split(","))
         # A cookie that was made for consistent hashing.

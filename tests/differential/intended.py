@@ -22,7 +22,7 @@ LINES = [
     ("the log counts what came", "", r"^log BYTES_RECEIVED: Envoy '0' ours '\d+'", "bodies of requests that are answered here may have come or not"),
     ("the log of a broken body", r"odd: (body|path|fields|content-length)", r"^log (RESPONSE_CODE: Envoy '400' ours '0'|BYTES_SENT: Envoy '11' ours '0')", "the answer is the connection's, the request has none"),
     ("the log of malformed HTTP/2", r"HTTP/2 odd", r"^log RESPONSE_CODE_DETAILS: Envoy 'http2\..*' ours 'http2.violation.of.messaging.rule'", "one word for all rules"),
-    ("tunnels that clients close", "WebSocket", r"^log (RESPONSE_FLAGS: Envoy 'DC' ours '-'|RESPONSE_CODE_DETAILS: Envoy 'downstream_remote_disconnect' ours 'via_upstream')", "an end of both halves is no error"),
+    ("tunnels that clients close", "WebSocket", r"^log (RESPONSE_FLAGS: Envoy '(DI,)?DC' ours '(DI|-)'|RESPONSE_CODE_DETAILS: Envoy 'downstream_remote_disconnect' ours 'via_upstream')", "an end of both halves is no error"),
     ("the log escapes", "odd: path", r"^log REQ\(:PATH\): Envoy '.*' ours '.*\\\\x(5C|22)", "quotes and backslashes would end the field"),
     ("the log shows what was asked", r"~(reject|redirect|merged|forward|no-absolute).* odd: path|strip-port.* odd: CONNECT", r"^log REQ\(:(PATH|AUTHORITY)\)", "the request as it came, where it is refused; Envoy shows what it became on the way"),
     ("the log shows what is sent on", "^(4-act-re(write|direct)|mesh-no-tracing-forwarded-host)", r"^log REQ\(:(PATH|AUTHORITY)\)", "rewritten where a request is sent on, and only there; Envoy leaves it where no cluster is found, and changes it for redirects"),

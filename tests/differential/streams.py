@@ -59,6 +59,8 @@ def outcome(seen, records):
     out = dict(seen)
     # Without an upstream it ends before or after the client's bytes came, which makes it a close or a reset.
     if not seen["first"] and seen["end"] in ("closed", "reset"): out["end"] = "ended"
+    # So it is with a handshake that nobody answers.
+    if seen["failure"] in ("TLS closed", "reset in TLS", "TLS WRONG_VERSION_NUMBER"): out["failure"] = "no handshake"
     for number, record in enumerate(map(compare.shown_record, records)):
         out |= {f"{key} upstream" + (f" ({number + 1})" if number else ""): value for key, value in record.items()}
     return out
