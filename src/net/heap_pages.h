@@ -17,7 +17,7 @@ class HeapPages {
   void update();
 
  private:
-  std::size_t begin_ = 0, done_ = 0;   // addresses; up to `done_` it is done
+  std::size_t done_;   // an address: up to here it is done
 };
 
 }  // namespace lateen::net
