@@ -115,6 +115,13 @@ std::string server_name(const runtime::UpstreamTls& tls, const ConnectionWish& w
   return tls.sni;
 }
 
+// What the certificate must be for: the server's name, or the address that a request names (which is no SNI). Empty: anything.
+std::string name_to_verify(const runtime::UpstreamTls& tls, const ConnectionWish& wish, const std::string& server_name) {
+  if (!tls.names_from_sni) return {};
+  const std::string_view asked = without_port(wish.authority);
+  return tls.sni_from_request && is_ip(asked) ? std::string(asked) : server_name;
+}
+
 std::string header_of(const runtime::Transport& transport, const ConnectionWish& wish) {
   if (transport.proxy_protocol == 0) return {};
   static const net::Address kNobody;
@@ -142,7 +149,10 @@ const runtime::Transport& transport_of(const runtime::Cluster& cluster, const ru
 
 std::string connection_key(const runtime::Transport& transport, const ConnectionWish& wish) {
   std::string key = header_of(transport, wish);
-  if (transport.tls != nullptr && transport.tls->sni_from_request) key += '|' + server_name(*transport.tls, wish, {});
+  if (transport.tls != nullptr && transport.tls->sni_from_request) {
+    const std::string name = server_name(*transport.tls, wish, {});
+    key += '|' + name + '|' + name_to_verify(*transport.tls, wish, name);
+  }
   return key;
 }
 
@@ -153,7 +163,7 @@ std::shared_ptr<const stream::Connector> make_connector(const runtime::Transport
   stream::TlsConnectOptions names;
   if (transport.tls != nullptr) {
     names.server_name = server_name(*transport.tls, wish, host);
-    if (transport.tls->names_from_sni) names.verify_name = names.server_name;
+    names.verify_name = name_to_verify(*transport.tls, wish, names.server_name);
   }
   return std::make_shared<const TransportConnector>(transport, header_of(transport, wish), std::move(names),
                                                     std::move(default_alpn), source);

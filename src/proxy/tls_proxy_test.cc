@@ -241,8 +241,17 @@ TEST_F(TlsProxyTest, UpstreamTlsIsVerified) {
   Peer shouting(scene->outside(), at);
   EXPECT_EQ(exchange(shouting, "GET / HTTP/1.1\r\nhost: REVIEWS\r\n\r\n").status, 200);
   EXPECT_EQ(upstream_socket->server_name(), "reviews");
-  Peer other(scene->outside(), at);
-  EXPECT_EQ(exchange(other, "GET / HTTP/1.1\r\nhost: ratings:9080\r\n\r\n").status, 503);
+  for (const char* wrong : {"ratings:9080", "10.9.9.9", "[::1]:80"}) {
+    Peer other(scene->outside(), at);
+    EXPECT_EQ(exchange(other, std::string("GET / HTTP/1.1\r\nhost: ") + wrong + "\r\n\r\n").status, 503) << wrong;
+  }
+  // A name is worth nothing where nobody vouches for it.
+  scene->config().cluster("up", cluster("", [](runtime::UpstreamTls& tls) {
+    tls.sni_from_request = tls.names_from_sni = true;
+    tls.common.validation.reset();
+  }));
+  scene->apply();
+  EXPECT_EQ(get().status, 503);
   // A secret that is not there.
   scene->config().cluster("up", cluster("", [](runtime::UpstreamTls& tls) { tls.common.certificate_secrets = {"default"}; }));
   scene->apply();

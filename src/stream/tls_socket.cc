@@ -74,6 +74,7 @@ class OpenSslSocket final : public TlsSocket, private TlsConnection, private net
       return;
     }
     SSL_set_connect_state(ssl_.get());
+    if (!verify_name_.empty()) SSL_set_verify(ssl_.get(), SSL_VERIFY_PEER, nullptr);   // also where there is no trust: see verify_peer
     if (!options.server_name.empty()) SSL_set_tlsext_host_name(ssl_.get(), options.server_name.c_str());
     if (const SessionOwner session = context_.sessions().take(session_key_)) SSL_set_session(ssl_.get(), session.get());
   }

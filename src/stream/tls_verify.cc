@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <openssl/x509v3.h>
 
+#include "net/loop.h"
 #include "stream/tls_context.h"
 
 namespace lateen::stream {
@@ -75,7 +76,11 @@ int verify_peer(X509_STORE_CTX* store, void*) {
   const auto* ssl = static_cast<const SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
   TlsConnection& connection = connection_of(ssl);
   const SslContext& context = connection.context();
-  if (!context.trust()) return 1;   // asked for, and not looked at
+  if (!context.trust()) {
+    if (connection.verify_name().empty()) return 1;   // asked for, and not looked at
+    // Anybody can write a name into a certificate that nobody vouches for.
+    return refuse(store, connection, TlsOutcome::kVerifyError, kNotWanted, "verify cert failed: there is no trusted authority");
+  }
   const TlsTrust& trust = *context.trust();
   if (context.verifies_chain() && X509_verify_cert(store) != 1 && !trust.accepts_untrusted) {
     const int error = X509_STORE_CTX_get_error(store);
@@ -86,8 +91,9 @@ int verify_peer(X509_STORE_CTX* store, void*) {
   X509* certificate = X509_STORE_CTX_get0_cert(store);
   if (certificate == nullptr) return refuse(store, connection, TlsOutcome::kNoCertificate, X509_V_ERR_UNSPECIFIED, "verify cert failed: no certificate");
   TlsName of_sni;
-  of_sni.kind = TlsName::Kind::kDns;
   of_sni.exact = connection.verify_name();
+  of_sni.kind = net::parse_address(of_sni.exact.find(':') == std::string::npos ? of_sni.exact + ":0" : "[" + of_sni.exact + "]:0")
+                    ? TlsName::Kind::kIp : TlsName::Kind::kDns;
   if (!of_sni.exact.empty() && !has_name(*certificate, of_sni)) {
     return refuse(store, connection, TlsOutcome::kVerifyName, kNotWanted,
                   "verify cert failed: verify SAN list");

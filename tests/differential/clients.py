@@ -39,6 +39,7 @@ class Link:
         context = ssl.create_default_context(cafile=authority.cert)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if way.alpn: context.set_alpn_protocols(list(way.alpn))
+        if way.version: context.minimum_version = context.maximum_version = ssl.TLSVersion[way.version]
         if way.certificate: context.load_cert_chain(*authority.client())
         try:
             self.socket = context.wrap_socket(self.raw, server_hostname=way.sni, suppress_ragged_eofs=True)

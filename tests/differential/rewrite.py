@@ -118,12 +118,12 @@ class Way:
 
     `tls` is None, "ended" (by the proxy) or "through"; `chain` the chain that it means, as rewritten; `tables` its route tables,
     as they were. `generated`: whether requests are made from the tables; `odd`: which odd ones are sent, a pattern.
-    `probe`: what is tried with it, where it is to fail."""
+    `probe`: what is tried with it, where it is to fail. `version`: the one of TLS that the client speaks."""
 
-    def __init__(self, listener, chain, tables, destination=None, tls=None, sni=None, alpn=(), certificate=True, generated=True, odd=None, probe=""):
+    def __init__(self, listener, chain, tables, destination=None, tls=None, sni=None, alpn=(), certificate=True, generated=True, odd=None, probe="", version=None):
         self.listener, self.chain, self.tables = listener, chain, tables
         self.destination, self.tls, self.sni, self.alpn, self.certificate = destination, tls, sni, tuple(alpn), certificate
-        self.generated, self.odd, self.probe = generated, odd, probe
+        self.generated, self.odd, self.probe, self.version = generated, odd, probe, version
 
     def but(self, **changes):
         return Way(**(vars(self) | changes))
@@ -273,7 +273,10 @@ class Case:
         if first is None: return
         probes = {"unknown name": {"tls": "through", "sni": "nobody.example"}, "no name": {"tls": "through", "sni": None},
                   "unknown protocol": {"alpn": ["unknown"]}, "plain": {"tls": None}}
-        if ended: probes["no certificate"] = {"certificate": False}
+        if ended:
+            probes["no certificate"] = {"certificate": False}
+            probes |= {f"only {version}": {"version": version} for version in ("TLSv1_2", "TLSv1_3")}
+            probes |= {f"only {version}, another name": {"version": version, "sni": "nobody.example"} for version in ("TLSv1_2", "TLSv1_3")}
         for what, changes in probes.items(): self.ways.append(first.but(**changes, generated=False, probe=what))
 
     def _listener_part(self, part):

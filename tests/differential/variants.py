@@ -1,7 +1,8 @@
-"""Settings of HTTP connections that no golden case has, each on a copy of one gateway's listener, with the odd requests that they
-are about."""
+"""Settings that no golden case has: of HTTP connections, each on a copy of one gateway's listener, with the odd requests that they are
+about; and of TLS towards upstreams."""
 import copy
 
+import logs
 import rewrite
 
 LISTENER = "7-gw-http/0.0.0.0_8080"
@@ -25,8 +26,64 @@ VARIANTS = [
 ]
 
 
+# A cluster with TLS, and the settings of UpstreamTlsContext that are changed of it, each for a listener of its own.
+TLS_CASE = "6-dr-tls-mutual"
+TLS_CLUSTER = "outbound|9080||reviews.default.svc.cluster.local"
+OWN_NAME = "spiffe://cluster.local/ns/default/sa/default"     # in every upstream's certificate
+
+
+def validated(**more):
+    return lambda context: context["common_tls_context"]["validation_context"].update(more)
+
+
+def exact(kind, name): return {"match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": name}}]}
+
+
+TLS_VARIANTS = [
+    ("sni", lambda context: context.update(sni="other.example")),
+    ("right-uri", validated(**exact("URI", OWN_NAME))),
+    ("wrong-uri", validated(**exact("URI", "spiffe://cluster.local/ns/default/sa/stranger"))),
+    ("right-name", lambda context: (context.update(sni="a.example"), validated(**exact("DNS", "a.example"))(context))),
+    ("wrong-name", lambda context: (context.update(sni="a.example"), validated(**exact("DNS", "b.example"))(context))),
+    ("wrong-hash", validated(verify_certificate_hash=["00" * 32])),
+    ("no-certificate", lambda context: context["common_tls_context"].pop("tls_certificates", None)),
+    ("no-trust", lambda context: context["common_tls_context"].pop("validation_context", None)),
+    ("any-trust", validated(trust_chain_verification="ACCEPT_UNTRUSTED")),
+    ("only-1.2", lambda context: context["common_tls_context"].update(tls_params={"tls_maximum_protocol_version": "TLSv1_2"})),
+    ("alpn", lambda context: context["common_tls_context"].update(alpn_protocols=["istio-peer-exchange", "istio"])),
+    ("no-alpn-in-common", lambda context: context["common_tls_context"].update(alpn_protocols=["nothing"])),
+]
+
+
+def add_tls(case):
+    """Listeners whose one route leads to a variant of the cluster."""
+    cluster = next((c for c in case.clusters if c["name"] == case.named(TLS_CLUSTER)), None)
+    way = next((w for w in case.ways if w.listener == case.named("0.0.0.0_9080") and w.is_http and w.tls is None), None)
+    if case.name != TLS_CASE or cluster is None or way is None: return
+    service = cluster["eds_cluster_config"]["service_name"]
+    for name, change in TLS_VARIANTS:
+        changed = copy.deepcopy(cluster)
+        changed["name"] = f"{cluster['name']}~{name}"
+        changed["eds_cluster_config"]["service_name"] = service
+        change(changed["transport_socket"]["typed_config"])
+        case.clusters.append(changed)
+        table = {"name": "one", "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
+            {"match": {"prefix": "/"}, "route": {"cluster": changed["name"]}}]}]}
+        manager = {"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+                   "stat_prefix": name, "proxy_100_continue": True, "route_config": table, "access_log": logs.logger(case.backends.access_log),
+                   "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {
+                       "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]}
+        listener = {"name": case.named(f"upstream~{name}"), "traffic_direction": "OUTBOUND",
+                    "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
+                    "filter_chains": [{"filters": [{"name": rewrite.HCM, "typed_config": manager}]}]}
+        case.listeners.append(listener)
+        case.ways.append(way.but(listener=listener["name"], chain=listener["filter_chains"][0], tables=[table], destination=None,
+                                 generated=False, odd=r"^(path /a/\./b|host (127\.0\.0\.1|\{host\}:9080)|authority \{host\}:9080)$"))
+
+
 def add(case):
     """To the case that has the listener."""
+    add_tls(case)
     listener = next((l for l in case.listeners if l["name"] == LISTENER), None)
     if listener is None: return
     way = next(w for w in case.ways if w.listener == LISTENER)
