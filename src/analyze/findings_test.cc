@@ -168,7 +168,7 @@ TEST(Coverage, IsNeverClaimedByMistake) {
       {"{uri: {prefix: /a}}", "{uri: {regex: /a.*}}", false},
       {"{uri: {prefix: /a}}", "{uri: {prefix: /A}, ignoreUriCase: true}", false},
       {"{uri: {prefix: /A}, ignoreUriCase: true}", "{uri: {exact: /ab}}", true},
-      {"{headers: {a: {}}}", "{headers: {a: {exact: x}, b: {exact: y}}}", true},
+      {"{headers: {a: {}}}", "{headers: {a: {exact: x}, b: {exact: z}}}", true},
       {"{headers: {a: {exact: x}, b: {}}}", "{headers: {a: {exact: x}}}", false},
       {"{withoutHeaders: {a: {exact: x}}}", "{withoutHeaders: {a: {prefix: x}}}", true},
       {"{withoutHeaders: {a: {prefix: x}}}", "{withoutHeaders: {a: {exact: x}}}", false},

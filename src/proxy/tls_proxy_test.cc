@@ -246,6 +246,8 @@ TEST_F(TlsProxyTest, UpstreamTlsIsVerified) {
     EXPECT_EQ(exchange(other, std::string("GET / HTTP/1.1\r\nhost: ") + wrong + "\r\n\r\n").status, 503) << wrong;
   }
   // A name is worth nothing where nobody vouches for it.
+  for (std::size_t i = 0; i < upstream.connections(); ++i) upstream.peer(i).close();
+  scene->network().run_for(1s);
   scene->config().cluster("up", cluster("", [](runtime::UpstreamTls& tls) {
     tls.sni_from_request = tls.names_from_sni = true;
     tls.common.validation.reset();

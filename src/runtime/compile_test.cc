@@ -609,7 +609,7 @@ TEST(Connect, EndsAtTheProxyWhereTheRouteSaysSo) {
   EXPECT_EQ(ends(route(R"(, "connect_config": {})")), std::pair(true, false));
   EXPECT_EQ(ends(route(R"(, "connect_config": {"allow_post": true})")), std::pair(true, true));
   EXPECT_EQ(ends(route(R"(, "enabled": false, "connect_config": {"allow_post": true})")), std::pair(false, false));
-  EXPECT_NE(std::get<Unsupported>(route(R"(, "connect_config": {"proxy_protocol_config": {}})").action).what.find("proxy_protocol_config"), std::string::npos);
+  EXPECT_NE(std::get<Unsupported>(route(R"(, "connect_config": {"proxy_protocol_config": {}})").action).what.view().find("proxy_protocol_config"), std::string::npos);
 }
 
 TEST(ListenerFilters, AreOffOnSomePortsOrOnAllButSome) {

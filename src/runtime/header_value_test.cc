@@ -17,7 +17,7 @@ class HeaderValueTest : public testing::Test {
     context_.protocol = "HTTP/1.1";
     context_.downstream_remote_address = "10.0.0.1:4711";
     context_.upstream_host = "10.0.0.2:9080";
-    context_.route_name = "default";
+    context_.route_name = &route_name_;
     context_.start_time = WallTime(std::chrono::milliseconds(1795402754819));
   }
 
@@ -31,6 +31,7 @@ class HeaderValueTest : public testing::Test {
 
   http::HeaderMap request_headers_, response_headers_;
   RequestView request_{"GET", "http", "reviews", "/api?x=1", &request_headers_};
+  const SharedText route_name_ = "default";
   HeaderContext context_;
 };
 

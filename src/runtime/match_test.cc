@@ -229,7 +229,7 @@ TEST(RouteMatch, SaysWhatFails) {
   EXPECT_EQ(mismatch(Request(Fields{}, "/reviews/1?x=1")).actual, "\"/reviews/1\"");
   EXPECT_EQ(mismatch(Request(Fields{}, "/api/v2")).predicate, "method exact \"POST\"");
   EXPECT_EQ(mismatch(Request(Fields{}, "/api/v2")).actual, "\"GET\"");
-  match.headers.erase(match.headers.begin());
+  match.headers = {HeaderMatcher(match.headers[1])};
   EXPECT_EQ(mismatch(Request(Fields{}, "/api/v2")).actual, "absent");
   EXPECT_EQ(mismatch(Request(Fields{{"end-user", "bob"}, {"end-user", "eve"}}, "/api/v2")).actual, "\"bob\", \"eve\"");
   EXPECT_EQ(path_match(RouteMatch::PathKind::kPrefix, "/").describe(), "any request");

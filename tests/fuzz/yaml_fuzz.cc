@@ -69,7 +69,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     for (const lateen::model::ObjectPtr& object : result.objects) {
       expect(!object->meta.name.empty());
-      for (const auto& [path, position] : object->positions) check_place(position.line, position.column, lines);
+      object->positions.each([&](std::string_view, lateen::model::Position position) { check_place(position.line, position.column, lines); });
       lateen::model::unsupported(*object);
     }
   }
