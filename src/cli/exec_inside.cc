@@ -172,7 +172,8 @@ void ExecInside::on_refusal(int watch) {
     const bool to_loopback = dialled->host.starts_with("127.") || dialled->host == "::1" || dialled->host == "::ffff:127.0.0.1";
     // Without the mesh nothing is captured, and that has been said.
     if (to_loopback || dialled->host.empty() || connection_ == nullptr || open_ports_.empty()) continue;
-    notices_.say(describe_refusal(*names_, dialled->host, dialled->port));
+    const std::string why = describe_refusal(*names_, dialled->host, dialled->port);
+    if (!why.empty()) notices_.say(why);
   }
 }
 

@@ -135,6 +135,7 @@ std::string describe_refusal(const ExecNames& names, std::string_view address, s
   if (service == nullptr) return at + ":" + std::to_string(port) + " is not an address of the mesh; inside it only services can be reached";
   const std::string what = service->name + " (" + at + ")";
   if (service->ports.empty()) return what + " has no ports";
+  if (std::find(service->ports.begin(), service->ports.end(), port) != service->ports.end()) return {};
   return what + " has no port " + std::to_string(port) + "; its ports: " + join_ports(*service);
 }
 

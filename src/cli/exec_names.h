@@ -49,7 +49,8 @@ struct DnsReply {
 // empty answer; other names do not exist. Nothing: not a query that deserves an answer.
 std::optional<DnsReply> answer_dns(std::string_view query, const ExecNames& names);
 
-// "reviews (10.96.0.2) has no port 8080; its ports: 9080", or that the address is none of the mesh.
+// "reviews (10.96.0.2) has no port 8080; its ports: 9080", or that the address is none of the mesh. Empty: the service has
+// the port now, and had not when it was dialled.
 std::string describe_refusal(const ExecNames& names, std::string_view address, std::uint16_t port);
 
 }  // namespace lateen::cli

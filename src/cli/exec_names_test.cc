@@ -98,6 +98,7 @@ TEST(ExecFiles, ResolverAsksHostsAndUs) {
 TEST(ExecRefusals, AreDescribed) {
   const ExecNames names(sample());
   EXPECT_EQ(describe_refusal(names, "10.96.0.2", 8080), "reviews (10.96.0.2) has no port 8080; its ports: 9080, 9081");
+  EXPECT_EQ(describe_refusal(names, "10.96.0.2", 9081), "") << "it came meanwhile";
   EXPECT_EQ(describe_refusal(names, "10.96.0.4", 1), "portless (10.96.0.4) has no ports");
   EXPECT_EQ(describe_refusal(names, "192.0.2.1", 80), "192.0.2.1:80 is not an address of the mesh; inside it only services can be reached");
 }
