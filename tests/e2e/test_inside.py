@@ -64,10 +64,13 @@ def test_exit_codes_pipes_and_signals(mesh):
     assert mesh.run("exec", "--as", "sleep", "--", "curl", "-s", "--max-time", "1", "http://web:1/", check=False).returncode in (7, 28)
     assert mesh.run("exec", "--as", "sleep", "--", "sh", "-c", "curl -s http://web:9080/ | tr a-z A-Z | head -c 9").stdout == '{"SERVICE'
     assert mesh.run("exec", "--", "cat", stdin="through\n").stdout == "through\n"
-    sleeper = start_exec(mesh, "--", "bash", "-c", "echo ready; exec sleep 100")
-    assert sleeper.stdout.readline() == "ready\n"
-    sleeper.send_signal(signal.SIGINT)
-    assert sleeper.wait(5) == 128 + signal.SIGINT
+    # Not a shell that becomes something else: a signal in that very moment would be lost.
+    waiting = start_exec(mesh, "--", "cat")
+    waiting.stdin.write("ready\n")
+    waiting.stdin.flush()
+    assert waiting.stdout.readline() == "ready\n"
+    waiting.send_signal(signal.SIGINT)
+    assert waiting.wait(5) == 128 + signal.SIGINT
 
 
 def test_uncaptured_port_is_named(mesh):
