@@ -94,7 +94,7 @@ int verify_peer(X509_STORE_CTX* store, void*) {
   of_sni.exact = connection.verify_name();
   of_sni.kind = net::parse_address(of_sni.exact.find(':') == std::string::npos ? of_sni.exact + ":0" : "[" + of_sni.exact + "]:0")
                     ? TlsName::Kind::kIp : TlsName::Kind::kDns;
-  if (!of_sni.exact.empty() && !has_name(*certificate, of_sni)) {
+  if (!of_sni.exact.empty() && !trust.accepts_untrusted && !has_name(*certificate, of_sni)) {
     return refuse(store, connection, TlsOutcome::kVerifyName, kNotWanted,
                   "verify cert failed: verify SAN list");
   }

@@ -27,6 +27,7 @@ LINES = [
     ("the log shows what was asked", r"~(reject|redirect|merged|forward|no-absolute).* odd: path|strip-port.* odd: CONNECT", r"^log REQ\(:(PATH|AUTHORITY)\)", "the request as it came, where it is refused; Envoy shows what it became on the way"),
     ("the log shows what is sent on", "^(4-act-re(write|direct)|mesh-no-tracing-forwarded-host)", r"^log REQ\(:(PATH|AUTHORITY)\)", "rewritten where a request is sent on, and only there; Envoy leaves it where no cluster is found, and changes it for redirects"),
     ("the log of names", "^(8-)?se-dynamic-dns", r"^log RESPONSE_CODE_DETAILS: Envoy 'dns_resolution_failure\{.*' ours 'no_healthy_upstream'", "the resolver's words, where the listener has no filter that resolves"),
+    ("the log of refused certificates", "upstream~", r"^log (RESPONSE_CODE_DETAILS|UPSTREAM_TRANSPORT_FAILURE_REASON): Envoy '.*CERTIFICATE_VERIFY_FAILED:.*' ours '.*CERTIFICATE_VERIFY_FAILED:.*'", "why, in other words"),
     ("the log of what was not resolved", "^se-dynamic-dns", r"^log RESPONSE_CODE_DETAILS: Envoy 'dns_resolution_failure\{.*' ours 'dns_resolution_failure'", "the resolver's words"),
     ("the log of ports of no digits", r"odd: (host|authority) \{host\}:$", r"^log REQ\(:AUTHORITY\)", "RFC 3986, 6.2.3"),
     ("two slashes and nothing else", "path //$", r"^path upstream: Envoy '//' ours '/'", "merge_slashes merges them; Envoy keeps both ends"),
