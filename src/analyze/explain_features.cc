@@ -21,10 +21,10 @@ std::string hashed_part(const runtime::HashPolicy& policy) {
 
 // Several parts: of several destinations, each with its own.
 void add_hash(const runtime::Forward& forward, const translate::Provenance& provenance, std::vector<Setting>& out) {
-  if (forward.hash.empty() || forward.clusters.empty()) return;
+  if (forward.policy->hash.empty() || forward.clusters.empty()) return;
   std::string parts;
   bool may_lack = true;   // all of them
-  for (const runtime::HashPolicy& policy : forward.hash) {
+  for (const runtime::HashPolicy& policy : forward.policy->hash) {
     may_lack = may_lack && policy.kind != runtime::HashPolicy::Kind::kSourceAddress && !policy.cookie_ttl;
     const std::string part = hashed_part(policy);
     if (parts.find(part) == std::string::npos) parts += (parts.empty() ? "" : ", ") + part;
@@ -34,8 +34,8 @@ void add_hash(const runtime::Forward& forward, const translate::Provenance& prov
 }
 
 void add_mirrors(const runtime::Forward& forward, const Origin& one, const Origin& many, std::vector<Setting>& out) {
-  for (std::size_t i = 0; i < forward.mirrors.size(); ++i) {
-    const runtime::Mirror& mirror = forward.mirrors[i];
+  for (std::size_t i = 0; i < forward.policy->mirrors.size(); ++i) {
+    const runtime::Mirror& mirror = forward.policy->mirrors[i];
     const std::string share = mirror.per_million >= 1'000'000 ? "each request" : share_text(mirror.per_million) + " of requests";
     // `mirror` comes before `mirrors`.
     out.push_back({"mirror", share + " also to " + std::string(mirror.cluster), i == 0 && !one.object.empty() ? one : many,

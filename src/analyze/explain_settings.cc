@@ -53,13 +53,13 @@ Duration longest_backoff(const runtime::RetryPolicy& retry) {
 }
 
 Setting timeout_setting(const runtime::Route& route, const runtime::Forward& forward, Origin origin) {
-  Setting out{"timeout", forward.timeout == Duration::zero() ? "none" : text::format_duration(forward.timeout), std::move(origin), ""};
+  Setting out{"timeout", forward.policy->timeout == Duration::zero() ? "none" : text::format_duration(forward.policy->timeout), std::move(origin), ""};
   if (out.origin.object.empty()) out.note = "Istio's default";
-  if (forward.timeout == Duration::zero() || !route.fault || !route.fault->delay || route.fault->delay_per_million == 0) return out;
+  if (forward.policy->timeout == Duration::zero() || !route.fault || !route.fault->delay || route.fault->delay_per_million == 0) return out;
   if (!route.delay_counts_against_timeout) {
     out.note = "begins after the injected delay, as in Istio";
-  } else if (*route.fault->delay >= forward.timeout) {
-    out.note = "the injected delay counts: a delayed request gets 504 after " + text::format_duration(forward.timeout);
+  } else if (*route.fault->delay >= forward.policy->timeout) {
+    out.note = "the injected delay counts: a delayed request gets 504 after " + text::format_duration(forward.policy->timeout);
   } else {
     out.note = "the injected delay counts";
   }
@@ -69,8 +69,8 @@ Setting timeout_setting(const runtime::Route& route, const runtime::Forward& for
 Setting tries_setting(const runtime::Forward& forward, Origin origin) {
   Setting out{"tries", "1, no retries", std::move(origin), ""};
   if (out.origin.object.empty()) out.note = "Istio's default";
-  if (!forward.retry || forward.retry->retries_max == 0 || forward.retry->retry_on == 0) return out;
-  const runtime::RetryPolicy& retry = *forward.retry;
+  if (!forward.policy->retry || forward.policy->retry->retries_max == 0 || forward.policy->retry->retry_on == 0) return out;
+  const runtime::RetryPolicy& retry = *forward.policy->retry;
   const std::uint32_t tries = retry.retries_max + 1;
   out.value = std::to_string(tries) + " (1 + " + std::to_string(retry.retries_max) + (retry.retries_max == 1 ? " retry)" : " retries)");
   if (retry.per_try_timeout) out.value += ", " + text::format_duration(*retry.per_try_timeout) + " each";
@@ -79,8 +79,8 @@ Setting tries_setting(const runtime::Forward& forward, Origin origin) {
   const Duration sum = *retry.per_try_timeout * tries;
   out.note = "at worst " + std::to_string(tries) + " x " + text::format_duration(*retry.per_try_timeout) + " = " +
              text::format_duration(sum) + ", and " + text::format_duration(longest_backoff(retry)) + " between them";
-  if (forward.timeout != Duration::zero() && sum + longest_backoff(retry) > forward.timeout)
-    out.note += "; cut off by the timeout at " + text::format_duration(forward.timeout);
+  if (forward.policy->timeout != Duration::zero() && sum + longest_backoff(retry) > forward.policy->timeout)
+    out.note += "; cut off by the timeout at " + text::format_duration(forward.policy->timeout);
   return out;
 }
 
@@ -190,7 +190,7 @@ std::vector<Setting> route_settings(const runtime::Route& route, const translate
     add_route_features(route, provenance, resource, out);
     return out;
   }
-  if (forward->rewrite) add_rewrite(*forward->rewrite, route, origin_of(provenance, resource, "rewrite"), out);
+  if (forward->policy->rewrite) add_rewrite(*forward->policy->rewrite, route, origin_of(provenance, resource, "rewrite"), out);
   if (!route.request_headers.empty() || !route.response_headers.empty())
     out.push_back({"headers", std::to_string(route.request_headers.size()) + " changes to the request, " +
                                   std::to_string(route.response_headers.size()) + " to the response",

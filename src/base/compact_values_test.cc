@@ -7,6 +7,7 @@
 
 #include "base/boxed.h"
 #include "base/compact_list.h"
+#include "base/inline_list.h"
 #include "base/shared_text.h"
 #include "base/time.h"
 
@@ -61,27 +62,52 @@ TEST(Boxed, WritingPartsFromTheCopies) {
   EXPECT_EQ(*Boxed<std::string>(std::optional<std::string>("x")), "x");
 }
 
-TEST(CompactList, IsAVectorInOnePointer) {
-  EXPECT_EQ(sizeof(CompactList<std::string>), sizeof(void*));
-  std::mt19937 random(1);
+// Does with a list of this kind what can be done with it, and with a std::vector the same.
+template <class List>
+void expect_like_vector(unsigned seed) {
+  std::mt19937 random(seed);
   for (int round = 0; round < 200; ++round) {
-    CompactList<std::string> list;
+    List list;
     std::vector<std::string> expected;
     for (auto i = random() % 20; i > 0; --i) {
       const std::string item(random() % 40, 'x');
       list.push_back(item);
       expected.push_back(item);
+      ASSERT_EQ(list.back(), item);
     }
-    const CompactList<std::string> copy = list;
+    const List copy = list;
+    List moved = std::move(list);
+    list = moved;
     if (!list.empty()) list.front() += "changed";
     EXPECT_EQ(std::vector<std::string>(copy.begin(), copy.end()), expected);
+    EXPECT_EQ(std::vector<std::string>(moved.begin(), moved.end()), expected);
     EXPECT_EQ(copy.empty(), expected.empty());
     EXPECT_EQ(copy.size(), expected.size());
+    List& self = moved;
+    moved = self;
+    EXPECT_EQ(moved.size(), expected.size());
     list = {"a", "b"};
     EXPECT_EQ(list.back(), "b");
+    list = {"only"};
+    EXPECT_EQ(list[0], "only");
     list.clear();
     EXPECT_EQ(list.begin(), list.end());
+    list = std::move(moved);
+    EXPECT_EQ(list.size(), expected.size());
   }
+}
+
+TEST(CompactList, IsAVectorInOnePointer) {
+  EXPECT_EQ(sizeof(CompactList<std::string>), sizeof(void*));
+  expect_like_vector<CompactList<std::string>>(1);
+}
+
+TEST(InlineList, IsAVectorWhoseOnlyEntryLiesInIt) {
+  expect_like_vector<InlineList<std::string>>(2);
+  const InlineList<std::string> one = {"x"}, two = {"x", "y"};
+  const auto lies_in = [](const auto& list) { return static_cast<const void*>(list.data()) >= &list && static_cast<const void*>(list.data()) < &list + 1; };
+  EXPECT_TRUE(lies_in(one));
+  EXPECT_FALSE(lies_in(two));
 }
 
 TEST(OptionalDuration, IsAnOptionalInEightBytes) {

@@ -30,7 +30,7 @@ class BalancingTest : public SceneTest {
   static void hash_by_header(runtime::Route& route) {
     runtime::HashPolicy by;
     by.name = "x-user";
-    SnapshotBuilder::forward_of(route).hash.push_back(by);
+    SnapshotBuilder::forward_of(route).policy->hash.push_back(by);
   }
   // Which upstream answers a request of `user`; -1: none.
   int owner(const std::string& user) {
@@ -139,7 +139,7 @@ TEST_F(BalancingTest, ARetryLeavesOutPrioritiesThatWereTried) {
   retry.retry_on = runtime::kRetry5xx;
   retry.retries_max = 1;
   retry.previous_priorities_update = 1;
-  SnapshotBuilder::forward_of(route).retry = retry;
+  SnapshotBuilder::forward_of(route).policy->retry = retry;
   scene->config().routes({std::move(route)});
   scene->apply();
   at = scene->listen();
@@ -249,7 +249,7 @@ TEST_F(BalancingTest, RetriesAreAShareOfWhatIsUnderWay) {
                 retry.retry_on = runtime::kRetry5xx;
                 retry.retries_max = 1;
                 retry.backoff_base = retry.backoff_max = 1s;
-                SnapshotBuilder::forward_of(route).retry = retry;
+                SnapshotBuilder::forward_of(route).policy->retry = retry;
               },
               policy);
   std::vector<std::unique_ptr<Peer>> clients;

@@ -159,7 +159,7 @@ class ForwardProxyConnection final : public Connection, private stream::ServerSt
       return refuse(502, "nothing serves HTTP on port " + std::to_string(destination_.port) + " in this mesh");
     }
     head.absolute_form = false;
-    RequestOrigin origin = site_.origin();
+    RequestOrigin origin = site_.origin(head.authority);
     client_.describe(origin);
     origin.destination = &destination_;
     held_->hand_on(requests_.begin(worker_, held_->stream(), held_->end(), std::move(origin)));

@@ -294,7 +294,7 @@ TEST_F(Http2ProxyTest, RefusedStreamsAreTriedAgain) {
                 runtime::RetryPolicy retry;
                 retry.retry_on = runtime::kRetryReset;
                 retry.retries_max = 1;
-                testing::SnapshotBuilder::forward_of(route).retry = retry;
+                testing::SnapshotBuilder::forward_of(route).policy->retry = retry;
               },
               http2_policy());
   EXPECT_EQ(get().status, 200);
@@ -332,7 +332,7 @@ TEST_F(Http2ProxyTest, WebSocketsGoOverEitherVersion) {
     scene->config().http().http2_extended_connect = true;
     runtime::Cluster policy;
     policy.http2 = http2_upstream;
-    serve_route({upstream.address()}, [](runtime::Route& route) { testing::SnapshotBuilder::forward_of(route).upgrades_allowed = true; },
+    serve_route({upstream.address()}, [](runtime::Route& route) { testing::SnapshotBuilder::forward_of(route).policy->upgrades_allowed = true; },
                 policy);
     H2Client from(scene->outside(), at);
     scene->network().run_for(100ms);

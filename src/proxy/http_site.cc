@@ -37,8 +37,9 @@ bool HttpSite::refresh(Worker& worker, const ConnectionTraits& traits) {
   return false;
 }
 
-RequestOrigin HttpSite::origin() const {
+RequestOrigin HttpSite::origin(std::string_view authority) const {
   RequestOrigin origin;
+  if (table != nullptr) origin.ahead = runtime::Lookahead(table->get(), authority);
   origin.view = view;
   origin.outbound = listener->outbound;
   origin.settings = settings;

@@ -33,8 +33,8 @@ struct HttpSite {
   // Looks again if the view has changed since. False: the listener has gone or is no longer for HTTP; what was found
   // last stays.
   bool refresh(Worker& worker, const ConnectionTraits& traits);
-  // The origin of a request, as far as the site knows it.
-  RequestOrigin origin() const;
+  // The origin of a request for `authority`, as far as the site knows it.
+  RequestOrigin origin(std::string_view authority) const;
 };
 
 // The client's end of a connection, as requests want to know it.

@@ -88,7 +88,7 @@ TEST_F(ProxyTest, RefusedConnectionIsTriedElsewhereByPolicy) {
                 retry.retries_max = 2;
                 retry.avoid_previous_hosts = true;
                 retry.host_selection_attempts_max = 5;
-                testing::SnapshotBuilder::forward_of(route).retry = retry;
+                testing::SnapshotBuilder::forward_of(route).policy->retry = retry;
               },
               policy);
   for (int i = 0; i < 10; ++i) EXPECT_EQ(get().status, 200);
@@ -97,7 +97,7 @@ TEST_F(ProxyTest, RefusedConnectionIsTriedElsewhereByPolicy) {
 
 TEST_F(ProxyTest, RouteTimeoutIs504) {
   Upstream upstream(scene->outside(), "");
-  serve_route({upstream.address()}, [](runtime::Route& route) { testing::SnapshotBuilder::forward_of(route).timeout = 2s; });
+  serve_route({upstream.address()}, [](runtime::Route& route) { testing::SnapshotBuilder::forward_of(route).policy->timeout = 2s; });
   const Answer answer = get();
   EXPECT_EQ(answer.status, 504);
   EXPECT_EQ(answer.body, "upstream request timeout");
@@ -111,7 +111,7 @@ TEST_F(ProxyTest, DelayCountsAgainstTheTimeoutOnlyWhereTheRouteSaysSo) {
   Upstream upstream(scene->outside(), kOk);
   for (const bool counts : {false, true}) {
     serve_route({upstream.address()}, [&](runtime::Route& route) {
-      testing::SnapshotBuilder::forward_of(route).timeout = 2s;
+      testing::SnapshotBuilder::forward_of(route).policy->timeout = 2s;
       route.fault = runtime::Fault();
       route.fault->delay = 3s;
       route.fault->delay_per_million = 1'000'000;
@@ -131,7 +131,7 @@ TEST_F(ProxyTest, AbortsAreNeverRetriedAndReachNobody) {
     runtime::RetryPolicy retry;
     retry.retry_on = runtime::kRetry5xx;
     retry.retries_max = 3;
-    testing::SnapshotBuilder::forward_of(route).retry = retry;
+    testing::SnapshotBuilder::forward_of(route).policy->retry = retry;
     route.fault = runtime::Fault();
     route.fault->abort_status = 503;
     route.fault->abort_per_million = 1'000'000;
@@ -153,7 +153,7 @@ TEST_F(ProxyTest, RetriesA503AsOftenAsAskedAndCountsAttempts) {
     retry.retry_on = runtime::kRetryRetriableStatusCodes;
     retry.retriable_status_codes = {503};
     retry.retries_max = 2;
-    testing::SnapshotBuilder::forward_of(route).retry = retry;
+    testing::SnapshotBuilder::forward_of(route).policy->retry = retry;
   });
   Peer client(scene->outside(), at);
   const std::string post = "POST /p HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello";

@@ -44,6 +44,7 @@ struct RequestOrigin {
   bool outbound = true;
   const runtime::HttpConnectionSettings* settings = nullptr;
   std::shared_ptr<const runtime::RouteTable> table;
+  runtime::Lookahead ahead;                       // for what is asked of `table`
   ConnectionFacts connection;
   std::string_view remote_text, local_text;       // with ports
   // Where the client meant to go, for original-destination clusters. Family kNone: a name that is yet to be resolved.

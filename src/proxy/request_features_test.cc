@@ -18,8 +18,8 @@ struct RequestFeatures : RequestMachineFixture {
     return policy;
   }
   void hedge(std::uint32_t tries_more = 2) {
-    forward().timeout = 10s;
-    forward().hedge = runtime::Hedge{.on_per_try_timeout = true};
+    forward().policy->timeout = 10s;
+    forward().policy->hedge = runtime::Hedge{.on_per_try_timeout = true};
     retry().retry_on = runtime::kRetry5xx;
     retry().retries_max = tries_more;
     retry().per_try_timeout = 1s;
@@ -103,9 +103,9 @@ TEST_F(RequestFeatures, ShadowsAreTheRequestAsItGoesUpstream) {
   operation.value = runtime::HeaderValue::literal("1");
   changed.request_headers = {operation};
   never.per_million = 0;
-  forward().mirrors = {plain, never, changed};
-  forward().timeout = 5s;
-  forward().rewrite.emplace().prefix = "/inner";
+  forward().policy->mirrors = {plain, never, changed};
+  forward().policy->timeout = 5s;
+  forward().policy->rewrite.emplace().prefix = "/inner";
   retry().per_try_timeout = 2s;
   start();
   EXPECT_EQ(actions(), "start-try");
@@ -127,7 +127,7 @@ TEST_F(RequestFeatures, ShadowsAreTheRequestAsItGoesUpstream) {
 }
 
 TEST_F(RequestFeatures, OneShadowHoweverOftenTheRequestIsTried) {
-  forward().mirrors.emplace_back();
+  forward().policy->mirrors.emplace_back();
   retry().retry_on = runtime::kRetry5xx;
   start();
   actions();
@@ -144,7 +144,7 @@ TEST_F(RequestFeatures, OneShadowHoweverOftenTheRequestIsTried) {
 TEST_F(RequestFeatures, AShareOfTheRequestsIsMirrored) {
   runtime::Mirror mirror;
   mirror.per_million = 250'000;
-  forward().mirrors = {mirror};
+  forward().policy->mirrors = {mirror};
   int mirrored = 0;
   constexpr int kRuns = 2000;
   for (int i = 0; i < kRuns; ++i) {
@@ -284,7 +284,7 @@ TEST_F(RequestFeatures, AuthoritiesAreRewrittenAndTheOldOnesKept) {
     head.headers.add("x-host", "h.test");
     const bool forwards = c.forwarded[0] != '\0';
     if (forwards) head.headers.add("x-forwarded-host", "z");
-    c.set(forward().rewrite.emplace());
+    c.set(forward().policy->rewrite.emplace());
     start();
     actions();
     machine.on_cluster(snapshot->clusters[0], retries);
@@ -299,7 +299,7 @@ TEST_F(RequestFeatures, AuthoritiesAreRewrittenAndTheOldOnesKept) {
 }
 
 TEST_F(RequestFeatures, AHeaderNamesTheCluster) {
-  forward().cluster_header = "x-cluster";
+  forward().policy->cluster_header = "x-cluster";
   forward().clusters[0] = runtime::WeightedCluster();   // as compiled: one without a name
   start();
   EXPECT_EQ(actions(), "reply");
@@ -326,7 +326,7 @@ TEST_F(RequestFeatures, RedirectByAPattern) {
 // ---- times
 
 TEST_F(RequestFeatures, TheStreamsDurationRunsFromItsBeginning) {
-  forward().stream_duration_max = 500ms;
+  forward().policy->stream_duration_max = 500ms;
   open(false);
   now += 100ms;
   machine.on_request_data(now);
@@ -367,9 +367,9 @@ TEST_F(RequestFeatures, AGrpcRequestMaySayHowLongItsStreamLasts) {
     head.headers.clear();
     head.headers.add("content-type", "application/grpc");
     if (*c.asked != '\0') head.headers.add("grpc-timeout", c.asked);
-    forward().timeout = 0s;
-    forward().grpc_stream_duration_max = c.allowed;
-    forward().stream_duration_max = c.own;
+    forward().policy->timeout = 0s;
+    forward().policy->grpc_stream_duration_max = c.allowed;
+    forward().policy->stream_duration_max = c.own;
     builder.http().stream_idle_timeout = 0s;
     open();
     EXPECT_EQ(head.headers.get("grpc-timeout").value_or(""), c.told);
@@ -436,8 +436,8 @@ TEST_F(RequestFeatures, TheTimeoutOfAGrpcRequestIsItsOwnUpToTheRoutesMaximum) {
     head.headers.clear();
     head.headers.add("content-type", "application/grpc");
     if (c.asked[0] != '\0') head.headers.add("grpc-timeout", c.asked);
-    forward().timeout = 7s;
-    forward().grpc_timeout_max = c.most;
+    forward().policy->timeout = 7s;
+    forward().policy->grpc_timeout_max = c.most;
     open();
     EXPECT_EQ(head.headers.get("x-envoy-expected-rq-timeout-ms").value_or(""), c.expected) << c.asked;
     EXPECT_EQ(head.headers.get("grpc-timeout").value_or(""), c.told) << c.asked;
@@ -484,7 +484,7 @@ TEST_F(RequestFeatures, ConnectNeedsTheConnectionsAndTheRoutesConsent) {
     for (const bool allowed : {false, true}) {
       machine.reset();
       builder.http().connect_upgrades = listener;
-      forward().connect_allowed = allowed;
+      forward().policy->connect_allowed = allowed;
       start(false);
       EXPECT_EQ(actions(), listener && allowed ? "start-try" : "reply");
     }
@@ -493,12 +493,12 @@ TEST_F(RequestFeatures, ConnectNeedsTheConnectionsAndTheRoutesConsent) {
 
 TEST_F(RequestFeatures, AConnectThatEndsHereIsATunnelOfItsRoute) {
   builder.http().connect_upgrades = true;
-  forward().connect_allowed = forward().ends_connect = true;
+  forward().policy->connect_allowed = forward().policy->ends_connect = true;
   for (const char* method : {"CONNECT", "POST"}) {
     for (const bool posts : {false, true}) {
       machine.reset();
       head.method = method;
-      forward().ends_post = posts;
+      forward().policy->ends_post = posts;
       start(false);
       EXPECT_EQ(machine.ends_tunnel(), posts || std::string_view(method) == "CONNECT") << method;
     }

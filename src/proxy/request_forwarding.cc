@@ -15,9 +15,9 @@ namespace lateen::proxy {
 // A gRPC request may set the timeout by grpc-timeout, up to what the route allows; the route's own timeout is then not
 // looked at (Envoy's max_grpc_timeout).
 Duration RequestMachine::timeout_of(const runtime::Forward& forward) const {
-  if (!forward.grpc_timeout_max || !is_grpc(*head_)) return forward.timeout;
+  if (!forward.policy->grpc_timeout_max || !is_grpc(*head_)) return forward.policy->timeout;
   const Duration asked = grpc_timeout(head_->headers).value_or(Duration::zero());
-  const Duration most = *forward.grpc_timeout_max;
+  const Duration most = *forward.policy->grpc_timeout_max;
   if (most == Duration::zero()) return asked;
   return asked == Duration::zero() ? most : std::min(asked, most);
 }
@@ -25,13 +25,13 @@ Duration RequestMachine::timeout_of(const runtime::Forward& forward) const {
 // Of the whole stream; zero: none. Where the route lets it, grpc-timeout takes the place of the route's own
 // (RouteAction.MaxStreamDuration).
 Duration RequestMachine::stream_duration_of(const runtime::Forward& forward) const {
-  if (forward.grpc_stream_duration_max) {
+  if (forward.policy->grpc_stream_duration_max) {
     if (const std::optional<Duration> asked = grpc_timeout(head_->headers)) {
-      const Duration most = *forward.grpc_stream_duration_max;
+      const Duration most = *forward.policy->grpc_stream_duration_max;
       return most > Duration::zero() && (*asked == Duration::zero() || *asked > most) ? most : *asked;
     }
   }
-  return forward.stream_duration_max.value_or(Duration::zero());
+  return forward.policy->stream_duration_max.value_or(Duration::zero());
 }
 
 // The next hop is told in Envoy's words how long it has.
@@ -44,44 +44,44 @@ void RequestMachine::tell_stream_duration(Duration most) {
 bool RequestMachine::may_upgrade() const {
   const auto* forward = std::get_if<runtime::Forward>(&decision_.route->action);
   if (head_->method == "CONNECT" && !head_->is_upgrade) {
-    return settings().connect_upgrades && (forward == nullptr || forward->connect_allowed);
+    return settings().connect_upgrades && (forward == nullptr || forward->policy->connect_allowed);
   }
   if (!head_->is_upgrade) return true;
   const std::string_view to = head_->headers.get(http::HeaderId::kUpgrade).value_or("");
-  const bool by_route = forward == nullptr || forward->upgrades_allowed;
+  const bool by_route = forward == nullptr || forward->policy->upgrades_allowed;
   return settings().websocket_upgrades && by_route && runtime::equals_ignoring_case(to, "websocket");
 }
 
 bool RequestMachine::ends_tunnel() const {
   if (forward_ == nullptr || head_->is_upgrade) return false;
-  return (forward_->ends_connect && head_->method == "CONNECT") || (forward_->ends_post && head_->method == "POST");
+  return (forward_->policy->ends_connect && head_->method == "CONNECT") || (forward_->policy->ends_post && head_->method == "POST");
 }
 
 void RequestMachine::enter_forwarding(const runtime::Forward& forward, Time now, Random& random) {
   forward_ = &forward;
   route_timeout_ = timeout_of(forward);
-  if (!forward.cluster_header.empty()) {
+  if (!forward.policy->cluster_header.empty()) {
     named_.emplace();
-    named_->name = head_->headers.get(forward.cluster_header).value_or("");
-    if (named_->name.empty()) return enter_replied(cluster_not_found(forward.cluster_not_found_status));
+    named_->name = head_->headers.get(forward.policy->cluster_header).value_or("");
+    if (named_->name.empty()) return enter_replied(cluster_not_found(forward.policy->cluster_not_found_status));
   }
   // Of the request as the client sent it (Envoy picks the host before it changes the head).
-  if (!forward.hash.empty()) hash_request(forward);
+  if (!forward.policy->hash.empty()) hash_request(forward);
   const runtime::Route& route = *decision_.route;
   {
     const runtime::RequestView request = view();
     apply_request_operations(decision_, *context_.table, header_context(request), *head_, authority_storage_);
   }
   const std::string_view cluster_host = decision_.cluster == nullptr ? std::string_view() : decision_.cluster->host_rewrite.view();
-  if (forward.rewrite || !cluster_host.empty()) {
+  if (forward.policy->rewrite || !cluster_host.empty()) {
     static const runtime::Rewrite kNoRewrite;
-    apply_rewrite(route, forward.rewrite ? *forward.rewrite : kNoRewrite, cluster_host, *head_, rewritten_path_, authority_storage_);
+    apply_rewrite(route, forward.policy->rewrite ? *forward.policy->rewrite : kNoRewrite, cluster_host, *head_, rewritten_path_, authority_storage_);
   }
   if (context_.outbound && !route.operation.empty()) {
     head_->headers.set(http::HeaderId::kXEnvoyDecoratorOperation, route.operation);
   }
   begin_retries(forward);
-  if (!forward.mirrors.empty()) choose_shadows(forward, random);
+  if (!forward.policy->mirrors.empty()) choose_shadows(forward, random);
   // Envoy's route timeout runs from the end of the request; with an injected delay it may be running already.
   if (request_ended_at_) arm_route_timeout(std::max(*request_ended_at_, now));
   enter_trying(now);
@@ -89,8 +89,8 @@ void RequestMachine::enter_forwarding(const runtime::Forward& forward, Time now,
 
 void RequestMachine::begin_retries(const runtime::Forward& forward) {
   const runtime::RetryPolicy* retry = nullptr;
-  if (forward.retry) {
-    retry = &*forward.retry;
+  if (forward.policy->retry) {
+    retry = &*forward.policy->retry;
   } else if (decision_.virtual_host->retry) {
     retry = &*decision_.virtual_host->retry;
   }
@@ -111,7 +111,7 @@ void RequestMachine::begin_retries(const runtime::Forward& forward) {
 // Each mirror is drawn by itself. A tunnel has no end at which its shadow could be sent.
 void RequestMachine::choose_shadows(const runtime::Forward& forward, Random& random) {
   if (head_->is_upgrade || head_->method == "CONNECT" || ends_tunnel()) return;
-  for (const runtime::Mirror& mirror : forward.mirrors) {
+  for (const runtime::Mirror& mirror : forward.policy->mirrors) {
     const bool always = mirror.per_million >= runtime::Fraction::kMillion;
     if (always || random.below(runtime::Fraction::kMillion) < mirror.per_million) shadows_.push_back(&mirror);
   }
@@ -140,7 +140,7 @@ void RequestMachine::hash_request(const runtime::Forward& forward) {
   const HashSource source{.client_ip = client,
                           .downstream_address = context_.downstream_address,
                           .local_address = context_.local_address};
-  hash_ = proxy::hash_request(forward.hash, *head_, source, set_cookies_);
+  hash_ = proxy::hash_request(forward.policy->hash, *head_, source, set_cookies_);
 }
 
 void RequestMachine::arm_route_timeout(Time from) {

@@ -107,8 +107,8 @@ void RequestMachine::start(RequestContext context, http::RequestHead& head, bool
     deadlines_.set(DeadlineKind::kReceive, now + settings().request_timeout);
   }
   original_path_ = head.path;
-  if (context_.table != nullptr) runtime::prefetch_decision(*context_.table, head.authority);
   if (!prepare(random)) return;
+  context_.ahead.go_on();
   if (context_.table == nullptr) return enter_replied(route_not_found());
   decision_ = runtime::decide(*context_.table, view(), random.next());
   switch (decision_.outcome) {
@@ -135,14 +135,14 @@ void RequestMachine::start(RequestContext context, http::RequestHead& head, bool
   }
   if (!may_upgrade()) return enter_replied(upgrade_refused());
   if (const auto* forward = std::get_if<runtime::Forward>(&decision_.route->action); forward != nullptr) {
-    if (forward->idle_timeout) {
-      idle_timeout_ = *forward->idle_timeout;
+    if (forward->policy->idle_timeout) {
+      idle_timeout_ = *forward->policy->idle_timeout;
       deadlines_.clear(DeadlineKind::kIdle);
       touch(now);
     }
     const Duration most = stream_duration_of(*forward);
     if (most > Duration::zero()) deadlines_.set(DeadlineKind::kDuration, now + most);
-    if (forward->grpc_stream_duration_max) tell_stream_duration(most);
+    if (forward->policy->grpc_stream_duration_max) tell_stream_duration(most);
   }
   enter_fault(now, random);
 }

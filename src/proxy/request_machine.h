@@ -49,6 +49,7 @@ struct RequestContext {
   std::string_view downstream_address;                // "10.0.0.1:4711"
   std::string_view local_address;                     // that the client dialled, with its port
   WallTime wall{};
+  runtime::Lookahead ahead;                           // for what is asked of `table`
 };
 
 struct Action {
@@ -192,7 +193,7 @@ class RequestMachine {
   bool tells_operation() const {
     return !context_.outbound && !operation_named_ && decision_.route != nullptr && !decision_.route->operation.empty();
   }
-  bool hedges() const { return forward_->hedge && forward_->hedge->on_per_try_timeout; }
+  bool hedges() const { return forward_->policy->hedge && forward_->policy->hedge->on_per_try_timeout; }
   void on_route_timeout();
   void on_try_timeout(Time now, Random& random);
   void on_idle();

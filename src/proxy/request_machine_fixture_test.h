@@ -23,7 +23,7 @@ struct RequestMachineFixture : ::testing::Test {
     head.path = "/";
   }
   runtime::Forward& forward() { return std::get<runtime::Forward>(route.action); }
-  runtime::RetryPolicy& retry() { return forward().retry ? *forward().retry : forward().retry.emplace(); }
+  runtime::RetryPolicy& retry() { return forward().policy->retry ? *forward().policy->retry : forward().policy->retry.emplace(); }
 
   void start(bool ended = true) {
     builder.cluster("up");

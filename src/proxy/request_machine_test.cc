@@ -96,7 +96,7 @@ TEST_F(RequestMachineTest, OverflowIsNeitherRetriedNorHeldAgainstTheHost) {
 }
 
 TEST_F(RequestMachineTest, RouteTimeoutRunsFromTheEndOfTheRequest) {
-  forward().timeout = 2s;
+  forward().policy->timeout = 2s;
   open(false);
   now += 10s;
   machine.on_request_ended(now);
@@ -109,7 +109,7 @@ TEST_F(RequestMachineTest, RouteTimeoutRunsFromTheEndOfTheRequest) {
 }
 
 TEST_F(RequestMachineTest, RouteTimeoutInTheMiddleOfAResponseCutsIt) {
-  forward().timeout = 2s;
+  forward().policy->timeout = 2s;
   open();
   respond(200, false);
   actions();
@@ -119,7 +119,7 @@ TEST_F(RequestMachineTest, RouteTimeoutInTheMiddleOfAResponseCutsIt) {
 }
 
 TEST_F(RequestMachineTest, TryTimeoutIsTriedAgainWithinTheRouteTimeout) {
-  forward().timeout = 10s;
+  forward().policy->timeout = 10s;
   retry().retry_on = runtime::kRetry5xx;
   retry().retries_max = 3;
   retry().per_try_timeout = 3s;
@@ -253,7 +253,7 @@ TEST_F(RequestMachineTest, IdleStreamsEnd) {
 }
 
 TEST_F(RequestMachineTest, UpgradeEndsTimeoutsAndRetries) {
-  forward().timeout = 2s;
+  forward().policy->timeout = 2s;
   builder.http().stream_idle_timeout = 0s;
   retry().retry_on = runtime::kRetry5xx;
   head.is_upgrade = true;
@@ -334,8 +334,8 @@ TEST_F(RequestMachineTest, RedirectsAndDirectResponses) {
 
 TEST_F(RequestMachineTest, RewritesKeepTheOriginalPath) {
   route.match.path = "/api/";
-  forward().rewrite.emplace().prefix = "/v2/";
-  forward().rewrite->host = "inner.test";
+  forward().policy->rewrite.emplace().prefix = "/v2/";
+  forward().policy->rewrite->host = "inner.test";
   head.path = "/api/items?x=1";
   open();
   EXPECT_EQ(head.path, "/v2/items?x=1");
@@ -392,7 +392,7 @@ TEST_F(RequestMachineTest, GatewaysSayWhoTheClientIs) {
 }
 
 TEST_F(RequestMachineTest, GrpcTimeoutShortensTheRoutesUpToItsMaximum) {
-  forward().grpc_timeout_max = 5s;
+  forward().policy->grpc_timeout_max = 5s;
   head.headers.add("content-type", "application/grpc");
   head.headers.add("grpc-timeout", "2S");
   open();

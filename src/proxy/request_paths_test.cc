@@ -13,7 +13,7 @@ struct RequestPathsTest : SceneTest {
     scene->config().endpoints("mirror", std::vector<net::Address>{mirror});
     serve_route({up}, [&](runtime::Route& route) {
       auto& forward = testing::SnapshotBuilder::forward_of(route);
-      forward.mirrors = {policy};
+      forward.policy->mirrors = {policy};
       if (change) change(forward);
     });
   }
@@ -45,7 +45,7 @@ TEST_F(RequestPathsTest, AShadowIsTheWholeRequestAndItsAnswerIsDropped) {
 
 TEST_F(RequestPathsTest, AMirrorThatHangsCostsTheClientNothingAndEndsByTheTimeout) {
   Upstream up(scene->outside(), kOk), mirror(scene->outside(), "");
-  mirror_to(up.address(), mirror.address(), [](runtime::Forward& forward) { forward.timeout = 3s; });
+  mirror_to(up.address(), mirror.address(), [](runtime::Forward& forward) { forward.policy->timeout = 3s; });
   EXPECT_LT(get().took, 100ms);
   EXPECT_EQ(cluster_status("mirror").requests_active, 1U);
   scene->network().run_for(4s);
@@ -90,12 +90,12 @@ struct HedgingTest : RequestPathsTest {
   void hedge(const std::vector<net::Address>& endpoints) {
     serve_route(endpoints, [](runtime::Route& route) {
       auto& forward = testing::SnapshotBuilder::forward_of(route);
-      forward.timeout = 10s;
-      forward.hedge = runtime::Hedge{.on_per_try_timeout = true};
-      forward.retry.emplace();
-      forward.retry->retry_on = runtime::kRetry5xx;
-      forward.retry->retries_max = 2;
-      forward.retry->per_try_timeout = 1s;
+      forward.policy->timeout = 10s;
+      forward.policy->hedge = runtime::Hedge{.on_per_try_timeout = true};
+      forward.policy->retry.emplace();
+      forward.policy->retry->retry_on = runtime::kRetry5xx;
+      forward.policy->retry->retries_max = 2;
+      forward.policy->retry->per_try_timeout = 1s;
     });
   }
 };

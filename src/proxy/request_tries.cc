@@ -47,7 +47,7 @@ void RequestMachine::set_expected_timeout(Time now) {
   // 0 would mean no timeout at all to the next hop.
   const std::int64_t milliseconds = std::max<std::int64_t>(1, duration_cast<std::chrono::milliseconds>(expected).count());
   set_number(head_->headers, http::HeaderId::kXEnvoyExpectedRqTimeoutMs, milliseconds);
-  if (forward().grpc_timeout_max && is_grpc(*head_)) head_->headers.set("grpc-timeout", grpc_timeout_text(std::chrono::milliseconds(milliseconds)));
+  if (forward().policy->grpc_timeout_max && is_grpc(*head_)) head_->headers.set("grpc-timeout", grpc_timeout_text(std::chrono::milliseconds(milliseconds)));
 }
 
 void RequestMachine::on_cluster(std::shared_ptr<const runtime::Cluster> policy, Limit& retries) {
@@ -62,7 +62,7 @@ void RequestMachine::on_cluster(std::shared_ptr<const runtime::Cluster> policy, 
 
 void RequestMachine::on_host_selected(std::string_view hostname) {
   ++record_attempts_;
-  const Boxed<runtime::Rewrite>& rewrite = forward().rewrite;
+  const Boxed<runtime::Rewrite>& rewrite = forward().policy->rewrite;
   if (rewrite && rewrite->host_from_endpoint && !hostname.empty()) {
     set_authority(std::string(hostname), rewrite->append_x_forwarded_host, *head_, authority_storage_);
   }
@@ -72,7 +72,7 @@ void RequestMachine::on_host_selected(std::string_view hostname) {
 void RequestMachine::on_try_failed(TryFailure failure) {
   LATEEN_CHECK(state_ == State::kTrying && !try_opened_);
   switch (failure) {
-    case TryFailure::kNoCluster: return enter_replied(cluster_not_found(forward().cluster_not_found_status));
+    case TryFailure::kNoCluster: return enter_replied(cluster_not_found(forward().policy->cluster_not_found_status));
     case TryFailure::kNoHealthyHost:
       record_attempts_ = std::max(record_attempts_, tries_);   // to find no host is an attempt, too (Envoy)
       return enter_replied(no_healthy_upstream());

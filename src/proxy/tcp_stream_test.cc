@@ -14,7 +14,7 @@ struct TcpStreamTest : SceneTest {
     serve_route(endpoints, [](runtime::Route& route) {
       route.match.connect_only = true;
       auto& forward = std::get<runtime::Forward>(route.action);
-      forward.connect_allowed = forward.ends_connect = true;
+      forward.policy->connect_allowed = forward.policy->ends_connect = true;
     }, std::move(policy));
   }
   // A client behind the answer to its CONNECT.

@@ -129,9 +129,11 @@ Route compile_route(const route::Route& proto, const Inherited& inherited, Clust
   out.fault = configs.fault ? *configs.fault : inherited.filters.fault.value_or(Boxed<Fault>());
   out.cors = configs.cors ? *configs.cors : inherited.filters.cors.value_or(Boxed<Cors>());
   if (Forward* forward = std::get_if<Forward>(&out.action); forward != nullptr) {
-    if (!forward->retry) forward->retry = inherited.retry;
-    if (!forward->hedge) forward->hedge = inherited.hedge;
-    if (forward->mirrors.empty()) forward->mirrors = inherited.mirrors;
+    // Written only where there is something to write: the policy is shared until then.
+    const ForwardPolicy& own = *std::as_const(forward->policy);
+    if (!own.retry && inherited.retry) forward->policy->retry = inherited.retry;
+    if (!own.hedge && inherited.hedge) forward->policy->hedge = inherited.hedge;
+    if (own.mirrors.empty() && !inherited.mirrors.empty()) forward->policy->mirrors = inherited.mirrors;
   }
   compile_header_operations(proto.request_headers_to_remove(), proto.request_headers_to_add(), out.request_headers, fields);
   compile_header_operations(proto.response_headers_to_remove(), proto.response_headers_to_add(), out.response_headers, fields);
@@ -229,13 +231,15 @@ std::unique_ptr<RouteTable> compile_route_table(const route::RouteConfiguration&
   if (!fields.ok() || !fields.unsupported().empty()) return nullptr;
   // Whoever called compiled the virtual hosts, also those that stand inside the message.
   out->virtual_hosts = std::move(virtual_hosts);
-  out->first_routes.reserve(out->virtual_hosts.size());
-  for (const auto& host : out->virtual_hosts) out->first_routes.push_back(host->routes.empty() ? nullptr : host->routes.data());
   if (before != nullptr && before->content_hash != 0 && same_domains(*before, *out)) {
     out->domains = before->domains;
     out->any = before->any;
   } else {
     index_domains(*out, fields);
+  }
+  if (out->domains != nullptr) {
+    out->hosts_by_place.resize(out->domains->exact.places());
+    out->domains->exact.for_each_place([&out](std::size_t place, std::uint32_t number) { out->hosts_by_place[place] = out->virtual_hosts[number].get(); });
   }
   return out;
 }

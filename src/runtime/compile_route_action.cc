@@ -3,6 +3,7 @@
 #include <envoy/config/common/mutation_rules/v3/mutation_rules.pb.h>
 #include <envoy/config/core/v3/base.pb.h>
 #include <envoy/config/route/v3/route_components.pb.h>
+#include <google/protobuf/io/coded_stream.h>
 
 #include <algorithm>
 #include <limits>
@@ -76,7 +77,6 @@ void compile_clusters(const route::RouteAction& proto, Forward& out, ClusterName
     case route::RouteAction::kWeightedClusters: compile_weighted(proto.weighted_clusters(), out, names, fields); break;
     case route::RouteAction::kClusterHeader:
       if (proto.cluster_header().empty()) fields.refuse("cluster_header must not be empty");
-      out.cluster_header = lower_case(proto.cluster_header());
       // Stands for whatever cluster a request names.
       out.clusters.emplace_back().weight = 1;
       out.weight_total = 1;
@@ -161,7 +161,7 @@ bool compile_hash_kind(const route::RouteAction::HashPolicy& proto, HashPolicy& 
   return false;
 }
 
-void compile_hash_policies(const route::RouteAction& proto, Forward& out, Fields& fields) {
+void compile_hash_policies(const route::RouteAction& proto, ForwardPolicy& out, Fields& fields) {
   for (int i = 0; i < proto.hash_policy_size(); ++i) {
     const Fields::At at(fields, "hash_policy", i);
     const auto& entry = proto.hash_policy(i);
@@ -173,7 +173,7 @@ void compile_hash_policies(const route::RouteAction& proto, Forward& out, Fields
   }
 }
 
-void compile_stream_duration(const route::RouteAction::MaxStreamDuration& proto, Forward& out, Fields& fields) {
+void compile_stream_duration(const route::RouteAction::MaxStreamDuration& proto, ForwardPolicy& out, Fields& fields) {
   const Fields::At at_all(fields, "max_stream_duration");
   fields.only(proto, {proto.kMaxStreamDurationFieldNumber, proto.kGrpcTimeoutHeaderMaxFieldNumber});
   if (proto.has_max_stream_duration()) {
@@ -195,7 +195,7 @@ std::uint16_t cluster_not_found_status(const route::RouteAction& proto, Fields& 
   }
 }
 
-void read_connect_config(const route::RouteAction::UpgradeConfig::ConnectConfig& proto, bool enabled, Forward& out, Fields& fields) {
+void read_connect_config(const route::RouteAction::UpgradeConfig::ConnectConfig& proto, bool enabled, ForwardPolicy& out, Fields& fields) {
   const Fields::At at(fields, "connect_config");
   fields.only(proto, {proto.kProxyProtocolConfigFieldNumber, proto.kAllowPostFieldNumber});
   if (proto.has_proxy_protocol_config())
@@ -204,7 +204,7 @@ void read_connect_config(const route::RouteAction::UpgradeConfig::ConnectConfig&
   out.ends_post = enabled && proto.allow_post();
 }
 
-void compile_upgrades(const route::RouteAction& proto, Forward& out, Fields& fields) {
+void compile_upgrades(const route::RouteAction& proto, ForwardPolicy& out, Fields& fields) {
   for (int i = 0; i < proto.upgrade_configs_size(); ++i) {
     const Fields::At at(fields, "upgrade_configs", i);
     const auto& config = proto.upgrade_configs(i);
@@ -222,7 +222,7 @@ void compile_upgrades(const route::RouteAction& proto, Forward& out, Fields& fie
   }
 }
 
-void compile_times(const route::RouteAction& proto, Forward& out, Fields& fields) {
+void compile_times(const route::RouteAction& proto, ForwardPolicy& out, Fields& fields) {
   out.timeout = kRouteTimeoutDefault;
   if (proto.has_timeout()) {
     const Fields::At at(fields, "timeout");
@@ -239,18 +239,9 @@ void compile_times(const route::RouteAction& proto, Forward& out, Fields& fields
   if (proto.has_max_stream_duration()) compile_stream_duration(proto.max_stream_duration(), out, fields);
 }
 
-Forward compile_forward(const route::RouteAction& proto, ClusterNames& names, Fields& fields) {
-  fields.only(proto, {proto.kClusterFieldNumber, proto.kWeightedClustersFieldNumber, proto.kClusterHeaderFieldNumber,
-                      proto.kClusterSpecifierPluginFieldNumber, proto.kInlineClusterSpecifierPluginFieldNumber,
-                      proto.kTimeoutFieldNumber, proto.kIdleTimeoutFieldNumber, proto.kRetryPolicyFieldNumber,
-                      proto.kPrefixRewriteFieldNumber, proto.kRegexRewriteFieldNumber, proto.kHostRewriteLiteralFieldNumber,
-                      proto.kAutoHostRewriteFieldNumber, proto.kHostRewriteHeaderFieldNumber, proto.kHostRewritePathRegexFieldNumber,
-                      proto.kAppendXForwardedHostFieldNumber, proto.kRequestMirrorPoliciesFieldNumber, proto.kHashPolicyFieldNumber,
-                      proto.kHedgePolicyFieldNumber, proto.kCorsFieldNumber, proto.kMaxGrpcTimeoutFieldNumber,
-                      proto.kMaxStreamDurationFieldNumber, proto.kClusterNotFoundResponseCodeFieldNumber,
-                      proto.kUpgradeConfigsFieldNumber});
-  Forward out;
-  compile_clusters(proto, out, names, fields);
+ForwardPolicy compile_forward_policy(const route::RouteAction& proto, ClusterNames& names, Fields& fields) {
+  ForwardPolicy out;
+  out.cluster_header = lower_case(proto.cluster_header());
   compile_times(proto, out, fields);
   if (proto.has_retry_policy()) {
     const Fields::At at(fields, "retry_policy");
@@ -265,6 +256,47 @@ Forward compile_forward(const route::RouteAction& proto, ClusterNames& names, Fi
   out.cluster_not_found_status = cluster_not_found_status(proto, fields);
   if (asks_for_rewrite(proto)) compile_rewrite(proto, out.rewrite.emplace(), fields);
   compile_upgrades(proto, out, fields);
+  return out;
+}
+
+// The message without the clusters; a cluster_header belongs to the policy.
+std::string policy_bytes(const route::RouteAction& proto) {
+  if (proto.cluster_specifier_case() == route::RouteAction::kCluster) {
+    // Nearly every route: the field stands first in the bytes (its tag, length and text), and cutting it off is cheaper than
+    // a copy of the message.
+    std::string bytes = proto.SerializeAsString();
+    const std::size_t begin = 1 + google::protobuf::io::CodedOutputStream::VarintSize64(proto.cluster().size());
+    if (bytes.compare(begin, proto.cluster().size(), proto.cluster()) == 0) return bytes.substr(begin + proto.cluster().size());
+  }
+  route::RouteAction policy = proto;
+  if (proto.cluster_specifier_case() != route::RouteAction::kClusterHeader) policy.clear_cluster_specifier();
+  return policy.SerializeAsString();
+}
+
+// The same object for actions that differ in their clusters alone.
+Boxed<ForwardPolicy> shared_forward_policy(const route::RouteAction& proto, ClusterNames& names, Fields& fields) {
+  const std::string bytes = policy_bytes(proto);
+  if (const Boxed<ForwardPolicy>* known = fields.parts().find_forward_policy(bytes)) return *known;
+  const std::size_t told = fields.told();
+  const Boxed<ForwardPolicy> made(compile_forward_policy(proto, names, fields));
+  // What there is to tell of a policy is to be told of every route that has it.
+  if (fields.told() == told) fields.parts().add_forward_policy(bytes, made);
+  return made;
+}
+
+Forward compile_forward(const route::RouteAction& proto, ClusterNames& names, Fields& fields) {
+  fields.only(proto, {proto.kClusterFieldNumber, proto.kWeightedClustersFieldNumber, proto.kClusterHeaderFieldNumber,
+                      proto.kClusterSpecifierPluginFieldNumber, proto.kInlineClusterSpecifierPluginFieldNumber,
+                      proto.kTimeoutFieldNumber, proto.kIdleTimeoutFieldNumber, proto.kRetryPolicyFieldNumber,
+                      proto.kPrefixRewriteFieldNumber, proto.kRegexRewriteFieldNumber, proto.kHostRewriteLiteralFieldNumber,
+                      proto.kAutoHostRewriteFieldNumber, proto.kHostRewriteHeaderFieldNumber, proto.kHostRewritePathRegexFieldNumber,
+                      proto.kAppendXForwardedHostFieldNumber, proto.kRequestMirrorPoliciesFieldNumber, proto.kHashPolicyFieldNumber,
+                      proto.kHedgePolicyFieldNumber, proto.kCorsFieldNumber, proto.kMaxGrpcTimeoutFieldNumber,
+                      proto.kMaxStreamDurationFieldNumber, proto.kClusterNotFoundResponseCodeFieldNumber,
+                      proto.kUpgradeConfigsFieldNumber});
+  Forward out;
+  compile_clusters(proto, out, names, fields);
+  out.policy = shared_forward_policy(proto, names, fields);
   return out;
 }
 

@@ -103,9 +103,9 @@ TEST_F(FromIstiod, Routes) {
   EXPECT_EQ(decide_for("example.com", "/").cluster->name, "PassthroughCluster");
   EXPECT_EQ(decide_for("direct").outcome, Outcome::kDirectResponse);
   EXPECT_EQ(std::get<DirectResponse>(decide_for("direct").route->action).body, "teapot");
-  ASSERT_EQ(forward("mirror").mirrors.size(), 1u);
-  EXPECT_EQ(names_.name(forward("mirror").mirrors[0].id), forward("mirror").mirrors[0].cluster);
-  EXPECT_FALSE(forward("mirror").mirrors[0].append_shadow_suffix);
+  ASSERT_EQ(forward("mirror").policy->mirrors.size(), 1u);
+  EXPECT_EQ(names_.name(forward("mirror").policy->mirrors[0].id), forward("mirror").policy->mirrors[0].cluster);
+  EXPECT_FALSE(forward("mirror").policy->mirrors[0].append_shadow_suffix);
   const Route& route = *decide_for("match").route;
   EXPECT_EQ(route.config, "/apis/networking.istio.io/v1/namespaces/default/virtual-service/reviews-route");
   EXPECT_EQ(route.operation, "reviews.default.svc.cluster.local:9080/*");
@@ -115,8 +115,8 @@ TEST_F(FromIstiod, Routes) {
 }
 
 TEST_F(FromIstiod, TimeoutsAndRetries) {
-  EXPECT_EQ(forward("match").timeout, 0s);
-  const RetryPolicy defaults = forward("match").retry.value();
+  EXPECT_EQ(forward("match").policy->timeout, 0s);
+  const RetryPolicy defaults = forward("match").policy->retry.value();
   EXPECT_EQ(defaults.retry_on, kRetryConnectFailure | kRetryRefusedStream | kRetryGrpcUnavailable | kRetryGrpcCancelled | kRetryRetriableStatusCodes);
   EXPECT_EQ(defaults.retries_max, 2u);
   EXPECT_TRUE(defaults.avoid_previous_hosts);
@@ -125,12 +125,12 @@ TEST_F(FromIstiod, TimeoutsAndRetries) {
   EXPECT_EQ(defaults.backoff_max, 250ms);
   EXPECT_FALSE(defaults.per_try_timeout);
 
-  EXPECT_EQ(forward("retries").timeout, 10s);
-  EXPECT_EQ(forward("retries").retry->per_try_timeout, 3s);
-  EXPECT_EQ(forward("retries").retry->retries_max, 3u);
-  EXPECT_EQ(forward("retries").retry->retry_on, kRetryGatewayError | kRetryConnectFailure | kRetryRefusedStream | kRetry5xx);
+  EXPECT_EQ(forward("retries").policy->timeout, 10s);
+  EXPECT_EQ(forward("retries").policy->retry->per_try_timeout, 3s);
+  EXPECT_EQ(forward("retries").policy->retry->retries_max, 3u);
+  EXPECT_EQ(forward("retries").policy->retry->retry_on, kRetryGatewayError | kRetryConnectFailure | kRetryRefusedStream | kRetry5xx);
 
-  const RetryPolicy codes = forward("codes").retry.value();
+  const RetryPolicy codes = forward("codes").policy->retry.value();
   EXPECT_EQ(codes.retriable_status_codes, (std::vector<std::uint16_t>{503, 429}));
   EXPECT_EQ(codes.backoff_base, 100ms);
   EXPECT_EQ(codes.backoff_max, 1s);
@@ -156,11 +156,11 @@ TEST_F(FromIstiod, FaultsWeightsHeadersRewrites) {
   EXPECT_EQ(route.request_headers[2].kind, HeaderOperation::Kind::kAppend);
   EXPECT_EQ(route.request_headers[2].value.text(), "2");
   EXPECT_FALSE(route.response_headers[1].value.is_literal());
-  EXPECT_EQ(forward("headers").rewrite->host, "rewritten.example");
+  EXPECT_EQ(forward("headers").policy->rewrite->host, "rewritten.example");
   EXPECT_EQ(forward("headers").clusters[1].host_rewrite, "w.example");
   EXPECT_EQ(forward("headers").clusters[0].request_headers[0].name, "f");
 
-  EXPECT_EQ(forward("rewrite").rewrite->regex_substitution, "/b/\\1");
+  EXPECT_EQ(forward("rewrite").policy->rewrite->regex_substitution, "/b/\\1");
   const Redirect moved = std::get<Redirect>(decide_for("redirect", "/r").route->action);
   EXPECT_EQ(moved.status, 302);
   EXPECT_EQ(moved.host + moved.path, "h.example/n");
@@ -294,7 +294,7 @@ TEST_F(FromIstiod, SharesWhatDidNotChange) {
   for (std::size_t i = 1; i < before.virtual_hosts.size(); ++i) EXPECT_EQ(after.virtual_hosts[i], before.virtual_hosts[i]);
   for (std::size_t i = 0; i < compiled_.snapshot->clusters.size(); ++i) EXPECT_EQ(changed.snapshot->clusters[i], compiled_.snapshot->clusters[i]);
   EXPECT_EQ(changed.snapshot->listeners, compiled_.snapshot->listeners);
-  EXPECT_EQ(std::get<Forward>(after.virtual_hosts[0]->routes[0].action).timeout, 15s);  // Envoy's, where nothing is said
+  EXPECT_EQ(std::get<Forward>(after.virtual_hosts[0]->routes[0].action).policy->timeout, 15s);  // Envoy's, where nothing is said
   // The name that came with it has a number, and no cluster.
   EXPECT_EQ(changed.snapshot->clusters[names_.find("new").value()], nullptr);
 }
@@ -436,8 +436,8 @@ TEST_F(Refusal, OfADomainThatIsTaken) {
             "route 80: domain \"x\" of virtual host b belongs to another one already\n"
             "route 80: domain \"*.y\" of virtual host b belongs to another one already\n");
   const RouteTable& table = *compiled.snapshot->route_tables.at("80");
-  EXPECT_EQ((*find_virtual_host(table, "x"))->name, "a");
-  EXPECT_EQ((*find_virtual_host(table, "b"))->name, "b");
+  EXPECT_EQ(find_virtual_host(table, "x")->name, "a");
+  EXPECT_EQ(find_virtual_host(table, "b")->name, "b");
 }
 
 TEST_F(Refusal, OfACluster) {
@@ -498,139 +498,6 @@ TEST_F(Refusal, OfErrorCodesThatAreNoList) {
   EXPECT_EQ(with_matcher(R"({"or_match": {"rules": [)" + header + ", " + header + "]}}")->outlier->error_codes, (std::vector<std::uint16_t>{429, 429}));
   EXPECT_EQ(with_matcher(header)->unsupported, "");
   EXPECT_NE(with_matcher(R"({"any_match": true})")->unsupported, "");
-}
-
-TEST(Metadata, RingsOfPointsPerHost) {
-  struct Case { const char* value; std::uint64_t points; const char* refused; };
-  const Case cases[] = {{"512", 512, ""}, {"1", 1, ""}, {"0", 0, "whole number"}, {"1.5", 0, "whole number"}, {"-3", 0, "whole number"},
-                        {"8388609", 0, "whole number"}, {R"("512")", 0, "whole number"}};
-  for (const Case& c : cases) {
-    xds::Resources resources;
-    ClusterNames names;
-    add_clusters(R"([{"name": "c", "type": "STATIC", "lb_policy": "RING_HASH", "outlier_detection": {"enforcing_success_rate": 0},
-      "metadata": {"filter_metadata": {"lateen": {"ring_points_per_host": )" + std::string(c.value) + "}}}}]", resources);
-    const Compiled compiled = compile(resources, nullptr, names);
-    if (*c.refused == '\0') {
-      ASSERT_EQ(messages(compiled.refused), "") << c.value;
-      EXPECT_EQ(compiled.snapshot->clusters[0]->ring_points_per_host, c.points) << c.value;
-    } else {
-      EXPECT_NE(messages(compiled.refused).find(c.refused), std::string::npos) << c.value;
-    }
-  }
-}
-
-TEST(ListenerFilters, AreOffAtTheirPorts) {
-  using Ranges = std::vector<std::pair<std::uint32_t, std::uint32_t>>;
-  const auto range = [](int start, int end) {
-    return R"({"destination_port_range": {"start": )" + std::to_string(start) + R"(, "end": )" + std::to_string(end) + "}}";
-  };
-  const struct {
-    std::string predicate;
-    Ranges off;
-  } cases[] = {
-      {range(80, 81), {{80, 81}}},
-      {R"({"or_match": {"rules": [)" + range(80, 81) + "," + range(81, 90) + "," + range(443, 444) + "]}}", {{80, 90}, {443, 444}}},
-      {R"({"not_match": )" + range(80, 81) + "}", {{0, 80}, {81, 65536}}},
-      {R"({"and_match": {"rules": [)" + range(80, 100) + R"(, {"not_match": )" + range(90, 91) + "}]}}", {{80, 90}, {91, 100}}},
-      {R"({"any_match": true})", {{0, 65536}}},
-  };
-  for (const auto& c : cases) {
-    xds::Resources resources;
-    ClusterNames names;
-    add_listeners(R"([{"name": "l", "address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}, "listener_filters": [
-      {"name": "h", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.http_inspector.v3.HttpInspector"},
-       "filter_disabled": )" + c.predicate + R"(}], "filter_chains": [{"filters": [{"name": "t", "typed_config": {
-      "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "s", "cluster": "c"}}]}]}])", resources);
-    const Compiled compiled = compile(resources, nullptr, names);
-    EXPECT_TRUE(compiled.refused.empty());
-    ASSERT_TRUE(compiled.snapshot->listeners.contains("l"));
-    EXPECT_EQ(compiled.snapshot->listeners.at("l")->sniffing_off_ports, c.off) << c.predicate;
-  }
-}
-
-TEST(Metadata, DelayCountsAgainstTheTimeout) {
-  xds::Resources resources;
-  ClusterNames names;
-  add_routes(R"([{"name": "80", "virtual_hosts": [{"name": "a", "domains": ["*"], "routes": [{"match": {"prefix": "/"},
-    "metadata": {"filter_metadata": {"lateen": {"delay_counts": true}}}, "route": {"cluster": "c"}}]}]}])", resources);
-  EXPECT_TRUE(compile(resources, nullptr, names).snapshot->route_tables.at("80")->virtual_hosts[0]->routes[0].delay_counts_against_timeout);
-}
-
-TEST(Metadata, SaysWhereTheClientIs) {
-  xds::Resources resources;
-  ClusterNames names;
-  add_clusters(R"([{"name": "c", "connect_timeout": "1s", "type": "STATIC", "common_lb_config": {"zone_aware_lb_config": {}},
-    "metadata": {"filter_metadata": {"lateen": {"zones": {"locality": "r/z", "local_cluster": "own"}}}}}])", resources);
-  const Compiled compiled = compile(resources, nullptr, names);
-  ASSERT_TRUE(compiled.refused.empty()) << to_string(compiled.refused[0]);
-  const Cluster::ZoneAware& zones = *compiled.snapshot->clusters.at(*names.find("c"))->zone_aware;
-  EXPECT_EQ(zones.region + "," + zones.zone + "," + zones.sub_zone + "," + zones.local_cluster, "r,z,,own");
-}
-
-// A Secret that goes, or comes back without a key, must not break what it serves (Envoy keeps it, too).
-TEST(Secrets, AreKeptWhileTheyAreAskedFor) {
-  xds::Resources resources;
-  ClusterNames names;
-  add_clusters(R"([{"name": "c", "connect_timeout": "1s", "type": "STATIC", "transport_socket": {"name": "tls", "typed_config": {
-    "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-    "common_tls_context": {"tls_certificate_sds_secret_configs": [{"name": "kubernetes://a", "sds_config": {"ads": {}}}]}}}}])", resources);
-  const auto secret = [&](const std::string& name) {
-    resources.secrets[name] = xds::make_resource(name, from_json<envoy::extensions::transport_sockets::tls::v3::Secret>(
-        R"({"name": ")" + name + R"(", "tls_certificate": {"certificate_chain": {"inline_string": "c"}, "private_key": {"inline_string": "k"}}})"));
-  };
-  secret("kubernetes://a");
-  secret("kubernetes://unasked");
-  const Compiled first = compile(resources, nullptr, names);
-  ASSERT_EQ(first.snapshot->secrets.size(), 2U);
-  resources.secrets.clear();
-  const Compiled second = compile(resources, first.snapshot.get(), names);
-  ASSERT_EQ(second.snapshot->secrets.size(), 1U);
-  EXPECT_EQ(second.snapshot->secrets.at("kubernetes://a"), first.snapshot->secrets.at("kubernetes://a"));
-  resources.clusters.clear();
-  EXPECT_TRUE(compile(resources, second.snapshot.get(), names).snapshot->secrets.empty());
-}
-
-TEST(Connect, EndsAtTheProxyWhereTheRouteSaysSo) {
-  xds::Resources resources;
-  ClusterNames names;
-  const auto route = [&](const std::string& config) {
-    resources.routes.clear();
-    add_routes(R"([{"name": "80", "virtual_hosts": [{"name": "a", "domains": ["*"], "routes": [{"match": {"connect_matcher": {}}, "route": {"cluster": "c",
-      "upgrade_configs": [{"upgrade_type": "CONNECT")" + config + "}]}}]}]}]", resources);
-    const Compiled compiled = compile(resources, nullptr, names);
-    EXPECT_TRUE(compiled.refused.empty());
-    return compiled.snapshot->route_tables.at("80")->virtual_hosts[0]->routes[0];
-  };
-  const auto ends = [](const Route& made) {
-    const auto& forward = std::get<Forward>(made.action);
-    return std::pair(forward.ends_connect, forward.ends_post);
-  };
-  EXPECT_EQ(ends(route("")), std::pair(false, false));
-  EXPECT_EQ(ends(route(R"(, "connect_config": {})")), std::pair(true, false));
-  EXPECT_EQ(ends(route(R"(, "connect_config": {"allow_post": true})")), std::pair(true, true));
-  EXPECT_EQ(ends(route(R"(, "enabled": false, "connect_config": {"allow_post": true})")), std::pair(false, false));
-  EXPECT_NE(std::get<Unsupported>(route(R"(, "connect_config": {"proxy_protocol_config": {}})").action).what.view().find("proxy_protocol_config"), std::string::npos);
-}
-
-TEST(ListenerFilters, AreOffOnSomePortsOrOnAllButSome) {
-  const auto off_ports = [](const std::string& disabled) {
-    xds::Resources resources;
-    ClusterNames names;
-    add_listeners(R"([{"name": "l", "address": {"socket_address": {"address": "127.0.0.1", "port_value": 80}}, "listener_filters": [{"name": "h",
-      "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.http_inspector.v3.HttpInspector"}, "filter_disabled": )" + disabled + R"(}],
-      "filter_chains": [{"filters": [{"name": "t", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
-      "stat_prefix": "t", "cluster": "c"}}]}]}])", resources);
-    const Compiled compiled = compile(resources, nullptr, names);
-    EXPECT_TRUE(compiled.refused.empty()) << to_string(compiled.refused[0]);
-    std::string out;
-    for (const auto& [start, end] : compiled.snapshot->listeners.at("l")->sniffing_off_ports) out += std::to_string(start) + "-" + std::to_string(end) + " ";
-    return out;
-  };
-  const std::string one = R"({"destination_port_range": {"start": 80, "end": 81}})", two = R"({"destination_port_range": {"start": 443, "end": 500}})";
-  EXPECT_EQ(off_ports(one), "80-81 ");
-  EXPECT_EQ(off_ports(R"({"or_match": {"rules": [)" + one + "," + two + "]}}"), "80-81 443-500 ");
-  EXPECT_EQ(off_ports(R"({"not_match": )" + one + "}"), "0-80 81-65536 ");
-  EXPECT_EQ(off_ports(R"({"not_match": {"or_match": {"rules": [)" + two + "," + one + "]}}}"), "0-80 81-443 500-65536 ");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/prefetch.h"
 #include "runtime/path_index.h"
@@ -25,20 +26,32 @@ std::string_view without_port(std::string_view authority) {
   return digits && !bare_v6 ? host : authority;
 }
 
-std::optional<std::uint32_t> find_domain(const RouteTable& table, std::string_view host) {
-  if (table.domains == nullptr) return table.any;
+// The virtual host of a position, if there is one.
+const VirtualHost* host_at(const RouteTable& table, std::optional<std::uint32_t> number) {
+  return number ? table.virtual_hosts[*number].get() : nullptr;
+}
+
+const VirtualHost* find_exact(const RouteTable& table, std::string_view host) {
+  const TextMap& exact = table.domains->exact;
+  if (table.hosts_by_place.empty()) return host_at(table, exact.find(host));
+  const std::optional<std::size_t> place = exact.find_place(host);
+  return place ? table.hosts_by_place[*place] : nullptr;
+}
+
+const VirtualHost* find_domain(const RouteTable& table, std::string_view host) {
+  if (table.domains == nullptr) return host_at(table, table.any);
+  if (const VirtualHost* found = find_exact(table, host)) return found;
   const DomainIndex& index = *table.domains;
-  if (const auto found = index.exact.find(host)) return found;
   // The "*" stands for at least one byte, as in Envoy.
   for (const auto& [length, domains] : index.suffixes) {
     if (length >= host.size()) continue;
-    if (const auto found = domains.find(host.substr(host.size() - length))) return found;
+    if (const auto found = domains.find(host.substr(host.size() - length))) return host_at(table, found);
   }
   for (const auto& [length, domains] : index.prefixes) {
     if (length >= host.size()) continue;
-    if (const auto found = domains.find(host.substr(0, length))) return found;
+    if (const auto found = domains.find(host.substr(0, length))) return host_at(table, found);
   }
-  return table.any;
+  return host_at(table, table.any);
 }
 
 // use(the host in lower case).
@@ -62,7 +75,7 @@ const Route* match_indexed(const VirtualHost& host, const RequestView& request, 
   if (is_connect(request)) host.index->find_connect(candidates);
   for (std::uint32_t number = candidates.next(); number != PathIndex::Candidates::kNone; number = candidates.next()) {
     const Route& route = host.routes[number];
-    prefetch(route);
+    prefetch(&route, &route.delay_counts_against_timeout);
     if (route.match.path_kind == RouteMatch::PathKind::kRegex && !route.match.connect_only && !route.match.regex->full_match(path)) continue;
     if (route.match.rest_matches(request, random)) return &route;
   }
@@ -96,7 +109,7 @@ const WeightedCluster* pick_cluster(const Forward& forward, std::uint64_t random
 // The cluster that the request itself names; the first header of that name counts.
 std::string_view named_cluster(const Forward& forward, const RequestView& request) {
   if (request.headers == nullptr) return {};
-  const auto value = request.headers->get(forward.cluster_header);
+  const auto value = request.headers->get(forward.policy->cluster_header);
   return value ? *value : std::string_view();
 }
 
@@ -114,19 +127,36 @@ const Route& redirect_to_https() {
 
 }  // namespace
 
-const std::shared_ptr<const VirtualHost>* find_virtual_host(const RouteTable& table, std::string_view authority) {
-  const std::optional<std::uint32_t> found = with_lower_case(
-      table.ignore_port ? without_port(authority) : authority, [&table](std::string_view host) { return find_domain(table, host); });
-  if (!found) return nullptr;
-  const std::shared_ptr<const VirtualHost>& host = table.virtual_hosts[*found];
-  if (*found < table.first_routes.size() && table.first_routes[*found] != nullptr) prefetch(*table.first_routes[*found]);
-  prefetch(*host);
-  return &host;
+const VirtualHost* find_virtual_host(const RouteTable& table, std::string_view authority) {
+  return with_lower_case(table.ignore_port ? without_port(authority) : authority,
+                         [&table](std::string_view host) { return find_domain(table, host); });
 }
 
-void prefetch_decision(const RouteTable& table, std::string_view authority) {
-  if (table.domains == nullptr) return;
-  with_lower_case(table.ignore_port ? without_port(authority) : authority, [&table](std::string_view host) { table.domains->exact.prefetch(host); });
+Lookahead::Lookahead(const RouteTable* table, std::string_view authority) {
+  if (table == nullptr || table->hosts_by_place.empty()) return;
+  table_ = table;
+  next_ = Step::kDomain;
+  hash_ = with_lower_case(table->ignore_port ? without_port(authority) : authority, [](std::string_view host) { return TextMap::hash(host); });
+  const std::size_t place = table->domains->exact.first_place(hash_);
+  table->domains->exact.prefetch(place);
+  __builtin_prefetch(&table->hosts_by_place[place]);
+}
+
+void Lookahead::go_on() {
+  switch (std::exchange(next_, Step::kDone)) {
+    case Step::kDomain:
+      if (const std::optional<std::size_t> place = table_->domains->exact.likely_place(hash_)) {
+        host_ = table_->hosts_by_place[*place];
+        next_ = Step::kRoute;
+        prefetch(host_, &host_->name);
+      }
+      return;
+    case Step::kRoute:
+      if (host_->routes.size() == 1) host_->routes.front().operation.prefetch();
+      return;
+    case Step::kDone:
+      return;
+  }
 }
 
 const Route* match_linear(const VirtualHost& host, const RequestView& request, std::uint64_t random) {
@@ -137,23 +167,23 @@ const Route* match_linear(const VirtualHost& host, const RequestView& request, s
 
 Decision decide(const RouteTable& table, const RequestView& request, std::uint64_t random, std::vector<Reason>* reasons) {
   Decision decision;
-  const std::shared_ptr<const VirtualHost>* host = find_virtual_host(table, request.authority);
+  const VirtualHost* const host = find_virtual_host(table, request.authority);
   if (host == nullptr) return decision;
-  decision.virtual_host = *host;
+  decision.virtual_host = host;
   decision.outcome = Outcome::kNoRoute;
-  if ((*host)->require_tls && request.scheme != "https") {
+  if (host->require_tls && request.scheme != "https") {
     decision.outcome = Outcome::kRedirect;
     decision.route = &redirect_to_https();
     return decision;
   }
-  decision.route = reasons == nullptr ? match_indexed(**host, request, random)
-                                      : match_explained(**host, request, random, *reasons);
+  decision.route = reasons == nullptr ? match_indexed(*host, request, random)
+                                      : match_explained(*host, request, random, *reasons);
   if (decision.route == nullptr) return decision;
   decision.route->operation.prefetch();
   decision.outcome = std::visit(Overloaded{
                                     [&](const Forward& forward) {
                                       decision.cluster = pick_cluster(forward, random);
-                                      if (!forward.cluster_header.empty()) decision.cluster_name = named_cluster(forward, request);
+                                      if (!forward.policy->cluster_header.empty()) decision.cluster_name = named_cluster(forward, request);
                                       return Outcome::kForward;
                                     },
                                     [](const DirectResponse&) { return Outcome::kDirectResponse; },

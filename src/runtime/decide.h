@@ -24,7 +24,9 @@ enum class Outcome : std::uint8_t { kForward, kDirectResponse, kRedirect, kNoVir
 
 struct Decision {
   Outcome outcome = Outcome::kNoVirtualHost;
-  std::shared_ptr<const VirtualHost> virtual_host;   // keeps `route` alive; this is what a request pins
+  // These live as long as the table, which is what a request pins: counting the owners of a virtual host would make the
+  // processor wait for its memory twice a request, among thousands of hosts.
+  const VirtualHost* virtual_host = nullptr;
   // Null for kNoVirtualHost and kNoRoute. For a virtual host that wants TLS: a redirect to https that belongs to nobody.
   const Route* route = nullptr;
   const WeightedCluster* cluster = nullptr;          // for kForward
@@ -39,10 +41,26 @@ Decision decide(const RouteTable& table, const RequestView& request, std::uint64
                 std::vector<Reason>* reasons = nullptr);
 
 // The virtual host that serves `authority`, or null.
-const std::shared_ptr<const VirtualHost>* find_virtual_host(const RouteTable& table, std::string_view authority);
+const VirtualHost* find_virtual_host(const RouteTable& table, std::string_view authority);
 
-// Asks for the memory that decide() is going to look at first; for whoever has something else to do before.
-void prefetch_decision(const RouteTable& table, std::string_view authority);
+// Asks for the memory that decide() is going to look at, one step after the other, for whoever has something else to do
+// between them. Among thousands of hosts each of these steps is a cache miss, and one tells where the next one is. Decides
+// nothing: a wrong guess costs time only.
+class Lookahead {
+ public:
+  Lookahead() = default;
+  // First step: the host's domain. `table` may be null, and must live until the last step.
+  Lookahead(const RouteTable* table, std::string_view authority);
+  // Second: its virtual host, with the only route; third: what that names. Then nothing.
+  void go_on();
+
+ private:
+  enum class Step : std::uint8_t { kDomain, kRoute, kDone };
+  const RouteTable* table_ = nullptr;
+  const VirtualHost* host_ = nullptr;
+  std::size_t hash_ = 0;
+  Step next_ = Step::kDone;
+};
 
 // The plain reference of the property test: walks every route in order. Same answer as decide(), by other means.
 const Route* match_linear(const VirtualHost& host, const RequestView& request, std::uint64_t random);

@@ -14,7 +14,7 @@ std::shared_ptr<const VirtualHost> host_with(std::string name, std::vector<Route
   auto out = std::make_shared<VirtualHost>();
   out->name = std::move(name);
   for (std::uint32_t i = 0; i < routes.size(); ++i) routes[i].index = i;
-  out->routes = std::move(routes);
+  out->routes = {routes.begin(), routes.end()};
   out->index = PathIndex::build(out->routes);
   return out;
 }
@@ -47,7 +47,7 @@ TEST(FindVirtualHost, Table) {
   table.domains = std::make_shared<const DomainIndex>(std::move(domains));
   const auto found = [&](std::string_view authority) {
     const auto* host = find_virtual_host(table, authority);
-    return host == nullptr ? std::string("none") : (*host)->name.str();
+    return host == nullptr ? std::string("none") : host->name.str();
   };
   EXPECT_EQ(found("reviews"), "exact");
   EXPECT_EQ(found("REVIEWS"), "exact");

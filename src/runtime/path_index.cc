@@ -120,15 +120,23 @@ PathIndex::Trie PathIndex::TrieBuilder::finish() const {
   for (std::size_t at = 0; at < order.size(); ++at) {
     const Node& from = nodes_[order[at]];
     Trie::Node node;
-    node.label = static_cast<std::uint32_t>(out.labels_.size());
     node.label_size = static_cast<std::uint32_t>(from.label.size());
+    if (from.label.size() <= Trie::Node::kLabelBytesInline) {
+      std::copy(from.label.begin(), from.label.end(), node.label_inline.begin());
+    } else {
+      node.label_begin = static_cast<std::uint32_t>(out.labels_.size());
+      out.labels_ += from.label;
+    }
     node.children = static_cast<std::uint32_t>(order.size());
     node.children_size = static_cast<std::uint32_t>(from.children.size());
     node.routes = {static_cast<std::uint32_t>(out.routes_.size()), static_cast<std::uint32_t>(from.routes.size())};
     node.whole_segments = static_cast<std::uint32_t>(from.whole_segments.size());
-    append(out.routes_, from.routes);
-    append(out.routes_, from.whole_segments);
-    out.labels_ += from.label;
+    if (from.routes.size() + from.whole_segments.size() == 1) {
+      node.routes.begin = from.routes.empty() ? from.whole_segments.front() : from.routes.front();
+    } else {
+      append(out.routes_, from.routes);
+      append(out.routes_, from.whole_segments);
+    }
     out.first_bytes_ += from.label.empty() ? '\0' : from.label.front();
     for (const auto& [first, index] : from.children) order.push_back(index);
     out.nodes_.push_back(node);
@@ -146,23 +154,34 @@ std::uint32_t PathIndex::Trie::child(const Node& node, char first) const {
   return found == nullptr ? kNoNode : node.children + static_cast<std::uint32_t>(static_cast<const char*>(found) - begin);
 }
 
+std::string_view PathIndex::Trie::label(const Node& node) const {
+  const bool is_inline = node.label_size <= Node::kLabelBytesInline;
+  return {is_inline ? node.label_inline.data() : labels_.data() + node.label_begin, node.label_size};
+}
+
+void PathIndex::Trie::add_routes(const Node& node, bool segment_ends, Candidates& candidates) const {
+  const std::uint32_t any = node.routes.size, whole = node.whole_segments;
+  if (any + whole == 0) return;
+  const std::uint32_t* const first = any + whole == 1 ? &node.routes.begin : routes_.data() + node.routes.begin;
+  candidates.add({first, any});
+  if (segment_ends) candidates.add({first + any, whole});
+}
+
 template <bool kFolded>
 void PathIndex::Trie::find(std::string_view path, Candidates& candidates) const {
   if (nodes_.empty()) return;
   const Node* node = nodes_.data();
   for (;;) {
-    candidates.add(node->routes.of(routes_));
-    if (node->whole_segments != 0 && (path.empty() || path.front() == '/'))
-      candidates.add(Part{node->routes.begin + node->routes.size, node->whole_segments}.of(routes_));
+    add_routes(*node, path.empty() || path.front() == '/', candidates);
     if (path.empty()) return;
     const std::uint32_t next = child(*node, kFolded ? to_lower(path.front()) : path.front());
     if (next == kNoNode) return;
     node = &nodes_[next];
     if (path.size() < node->label_size) return;
     // The first byte is the child's.
-    const std::string_view label(labels_.data() + node->label, node->label_size), here = path.substr(0, label.size());
-    if (label.size() > 1 && !(kFolded ? equals_ignoring_case(here, label) : here == label)) return;
-    path.remove_prefix(label.size());
+    const std::string_view text = label(*node), here = path.substr(0, text.size());
+    if (text.size() > 1 && !(kFolded ? equals_ignoring_case(here, text) : here == text)) return;
+    path.remove_prefix(text.size());
   }
 }
 

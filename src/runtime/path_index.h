@@ -88,13 +88,22 @@ class PathIndex {
 
    private:
     friend class TrieBuilder;
-    struct Node {
-      std::uint32_t label = 0, label_size = 0;                 // a part of labels_; its first byte is in first_bytes_ too
+    // Half a cache line, and mostly all that is looked at: a short label and a lone route number stand in it.
+    struct alignas(32) Node {
+      static constexpr std::uint32_t kLabelBytesInline = 8;
       std::uint32_t children = 0, children_size = 0;           // a part of nodes_, by first byte
-      Part routes;                                             // the prefix ends here
+      Part routes;                                             // the prefix ends here; of one route alone `begin` is the number
       std::uint32_t whole_segments = 0;                        // so many more behind: ... and the path must end or go on with '/'
+      std::uint32_t label_size = 0;                            // its first byte is in first_bytes_ too
+      union {
+        std::array<char, kLabelBytesInline> label_inline{};
+        std::uint32_t label_begin;                             // of a longer one: in labels_
+      };
     };
     std::uint32_t child(const Node& node, char first) const;   // kNoNode: none
+    std::string_view label(const Node& node) const;
+    // `segment_ends`: so does the path behind the node, or it goes on with '/'.
+    void add_routes(const Node& node, bool segment_ends, Candidates& candidates) const;
     static constexpr std::uint32_t kNoNode = ~std::uint32_t{0};
 
     std::vector<Node> nodes_;      // [0] is the root, with an empty label; the children of a node stand together

@@ -14,6 +14,7 @@
 
 #include "base/boxed.h"
 #include "base/compact_list.h"
+#include "base/inline_list.h"
 #include "base/shared_text.h"
 #include "base/time.h"
 #include "runtime/cluster.h"
@@ -121,10 +122,8 @@ struct WeightedCluster {
   SharedText host_rewrite;
 };
 
-// Routes are many and mostly alike: what few of them have is boxed, and what many have alike is one object.
-struct Forward {
-  CompactList<WeightedCluster> clusters;       // one entry: all traffic, whatever its weight
-  std::uint64_t weight_total = 0;              // > 0
+// How requests are forwarded, whichever cluster takes them.
+struct ForwardPolicy {
   Duration timeout{};                          // zero: none. Runs from the end of the request, as in Envoy
   OptionalDuration idle_timeout;               // overrides the connection manager's stream idle timeout
   Boxed<RetryPolicy> retry;                    // the route's own, or else its virtual host's
@@ -146,18 +145,25 @@ struct Forward {
   // that takes the place of stream_duration_max.
   OptionalDuration grpc_stream_duration_max;
 };
+
+// Routes are many and mostly alike: what few of them have is boxed, and what many have alike is one object.
+struct Forward {
+  InlineList<WeightedCluster> clusters;        // one entry: all traffic, whatever its weight
+  std::uint64_t weight_total = 0;              // > 0
+  Boxed<ForwardPolicy> policy = ForwardPolicy{};
+};
 struct DirectResponse {
   std::uint16_t status = 0;
   SharedText body;
 };
 struct Redirect {
   std::uint16_t status = 301;
-  SharedText scheme, host, path, prefix_rewrite;  // empty: keep
   std::optional<std::uint16_t> port;
-  std::shared_ptr<const Regex> path_regex;     // regex_rewrite on the path; null: none
-  SharedText path_regex_substitution;
   bool https_redirect = false;
   bool strip_query = false;
+  SharedText scheme, host, path, prefix_rewrite;  // empty: keep
+  std::shared_ptr<const Regex> path_regex;     // regex_rewrite on the path; null: none
+  SharedText path_regex_substitution;
 };
 // A route whose action this data plane does not carry out; answered 500 with the reason in the log. Never silent.
 struct Unsupported {
@@ -166,8 +172,8 @@ struct Unsupported {
 using RouteAction = std::variant<Forward, DirectResponse, Redirect, Unsupported>;
 
 // Ten thousand of them are asked for at random, so they are as small as can be: each line of a route that a request looks
-// at is a cache miss.
-struct alignas(64) Route {
+// at is a cache miss. What only logs and explanations look at stands last.
+struct Route {
   RouteMatch match;
   RouteAction action;
   CompactList<HeaderOperation> request_headers;
@@ -184,21 +190,22 @@ struct alignas(64) Route {
   SharedText stat_prefix;
 };
 
-static_assert(sizeof(Route) == 256, "what few routes have is boxed");
+static_assert(sizeof(Route) <= 216, "what few routes have is boxed, what many have alike is shared");
 
 // Compiled path lookup; see runtime/path_index.h. Keeps first-match order.
 class PathIndex;
 
-// What a request looks at comes first, in the cache lines that are fetched together.
+// What a request looks at comes first, in the cache lines that are fetched together: most virtual hosts have one route, which
+// lies among them.
 struct VirtualHost {
   bool include_attempt_count_in_request = false;
   bool include_attempt_count_in_response = false;
   bool require_tls = false;                    // plain HTTP is redirected with 301
-  std::vector<Route> routes;
   std::shared_ptr<const PathIndex> index;      // null: the routes are so few that they are looked at one by one
   CompactList<HeaderOperation> request_headers;
   CompactList<HeaderOperation> response_headers;
   Boxed<RetryPolicy> retry;                    // for routes without their own; already in these
+  InlineList<Route> routes;
   SharedText name;
   std::vector<SharedText> domains;
   std::uint64_t content_hash = 0;
@@ -217,8 +224,8 @@ struct DomainIndex {
 struct RouteTable {
   std::string name;
   std::vector<std::shared_ptr<const VirtualHost>> virtual_hosts;
-  // The first route of each (null: it has none), so that a request asks for it together with its virtual host. May be empty.
-  std::vector<const Route*> first_routes;
+  // Of each place of domains->exact its virtual host, so that a request can ask for both at once. May be empty.
+  std::vector<const VirtualHost*> hosts_by_place;
   std::shared_ptr<const DomainIndex> domains;    // null: none but `any`. Shared while no domain changes
   std::optional<std::uint32_t> any;              // "*"
   bool ignore_port = false;

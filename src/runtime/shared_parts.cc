@@ -28,4 +28,9 @@ const Boxed<RetryPolicy>* SharedParts::find_retry_policy(const std::string& byte
   return known == retry_policies_.end() ? nullptr : &known->second;
 }
 
+const Boxed<ForwardPolicy>* SharedParts::find_forward_policy(const std::string& bytes) const {
+  const auto known = forward_policies_.find(bytes);
+  return known == forward_policies_.end() ? nullptr : &known->second;
+}
+
 }  // namespace lateen::runtime

@@ -24,12 +24,15 @@ class SharedParts {
   // By the serialised message. Null: not known yet.
   const Boxed<RetryPolicy>* find_retry_policy(const std::string& bytes) const;
   void add_retry_policy(const std::string& bytes, const Boxed<RetryPolicy>& policy) { retry_policies_.emplace(bytes, policy); }
+  const Boxed<ForwardPolicy>* find_forward_policy(const std::string& bytes) const;
+  void add_forward_policy(const std::string& bytes, const Boxed<ForwardPolicy>& policy) { forward_policies_.emplace(bytes, policy); }
 
  private:
   TextMap numbers_;
   std::vector<SharedText> texts_;
   std::map<TransportMetadata, Boxed<TransportMetadata>> transport_metadata_;
   std::unordered_map<std::string, Boxed<RetryPolicy>> retry_policies_;
+  std::unordered_map<std::string, Boxed<ForwardPolicy>> forward_policies_;
 };
 
 }  // namespace lateen::runtime

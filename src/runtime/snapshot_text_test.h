@@ -34,6 +34,7 @@ template <class T> void put(Out& out, const Boxed<T>& v) { if (v) put(out, *v); 
 inline void put(Out& out, OptionalDuration v) { if (v) put(out, *v); else out.stream << '-'; }
 template <class T> void put_all(Out& out, const T& range);
 template <class T> void put(Out& out, const CompactList<T>& v) { put_all(out, v); }
+template <class T> void put(Out& out, const InlineList<T>& v) { put_all(out, v); }
 template <class T> void put(Out& out, const std::optional<T>& v) { if (v) put(out, *v); else out.stream << '-'; }
 template <class T> void put(Out& out, const std::shared_ptr<const T>& v) { if (v != nullptr) put(out, *v); else out.stream << '-'; }
 template <class A, class B> void put(Out& out, const std::pair<A, B>& v) { put(out, v.first); out.stream << ':'; put(out, v.second); }
@@ -144,8 +145,9 @@ inline void put(Out& o, const Rewrite& v) {
          v.host_from_endpoint, v.append_x_forwarded_host);
 }
 inline void put(Out& o, const WeightedCluster& v) { fields(o, v.name, v.weight, v.request_headers, v.response_headers, v.host_rewrite); }
-inline void put(Out& o, const Forward& v) {
-  fields(o, v.clusters, v.weight_total, v.timeout, v.idle_timeout, v.retry, v.rewrite, v.cluster_header, v.hash, v.mirrors, v.hedge,
+inline void put(Out& o, const Forward& v) { fields(o, v.clusters, v.weight_total, v.policy); }
+inline void put(Out& o, const ForwardPolicy& v) {
+  fields(o, v.timeout, v.idle_timeout, v.retry, v.rewrite, v.cluster_header, v.hash, v.mirrors, v.hedge,
          v.stream_duration_max, v.upgrades_allowed, v.connect_allowed, v.ends_connect, v.ends_post, v.cluster_not_found_status, v.grpc_timeout_max,
          v.grpc_stream_duration_max);
 }

@@ -7,9 +7,9 @@ namespace {
 
 constexpr std::size_t kPlacesMin = 4;
 
-std::size_t hash_of(std::string_view text) { return std::hash<std::string_view>{}(text); }
-
 }  // namespace
+
+std::size_t TextMap::hash(std::string_view text) { return std::hash<std::string_view>{}(text); }
 
 // Where `text` is, or the free place that it is to have.
 TextMap::Place& TextMap::place_for(std::string_view text, std::size_t hash) {
@@ -21,32 +21,45 @@ TextMap::Place& TextMap::place_for(std::string_view text, std::size_t hash) {
 
 bool TextMap::insert(SharedText text, std::uint32_t number) {
   if ((size_ + 1) * 5 > places_.size() * 4) grow();
-  const std::size_t hash = hash_of(text);
-  Place& place = place_for(text, hash);
+  const std::size_t hashed = hash(text);
+  Place& place = place_for(text, hashed);
   if (place.tag != kFree) return false;
-  place = Place{std::move(text), number, tag_of(hash)};
+  place = Place{std::move(text), number, tag_of(hashed)};
   ++size_;
   return true;
 }
 
 std::optional<std::uint32_t> TextMap::find(std::string_view text) const {
+  const std::optional<std::size_t> place = find_place(text);
+  return place ? std::optional(places_[*place].number) : std::nullopt;
+}
+
+std::optional<std::size_t> TextMap::find_place(std::string_view text) const {
   if (places_.empty()) return std::nullopt;
-  const std::size_t hash = hash_of(text), mask = places_.size() - 1;
-  const std::uint32_t tag = tag_of(hash);
-  for (std::size_t at = hash & mask; places_[at].tag != kFree; at = (at + 1) & mask)
-    if (places_[at].tag == tag && places_[at].text == text) return places_[at].number;
+  const std::size_t hashed = hash(text), mask = places_.size() - 1;
+  const std::uint32_t tag = tag_of(hashed);
+  for (std::size_t at = hashed & mask; places_[at].tag != kFree; at = (at + 1) & mask)
+    if (places_[at].tag == tag && places_[at].text == text) return at;
   return std::nullopt;
 }
 
-void TextMap::prefetch(std::string_view text) const {
-  if (!places_.empty()) __builtin_prefetch(&places_[hash_of(text) & (places_.size() - 1)]);
+std::optional<std::size_t> TextMap::likely_place(std::size_t hash) const {
+  if (places_.empty()) return std::nullopt;
+  const std::uint32_t tag = tag_of(hash);
+  const std::size_t mask = places_.size() - 1;
+  for (std::size_t at = hash & mask; places_[at].tag != kFree; at = (at + 1) & mask) {
+    if (places_[at].tag != tag) continue;
+    places_[at].text.prefetch();
+    return at;
+  }
+  return std::nullopt;
 }
 
 void TextMap::grow() {
   std::vector<Place> before = std::exchange(places_, std::vector<Place>(places_.empty() ? kPlacesMin : places_.size() * 2));
   for (Place& place : before) {
     if (place.tag == kFree) continue;
-    Place& to = place_for(place.text, hash_of(place.text));
+    Place& to = place_for(place.text, hash(place.text));
     to = std::move(place);
   }
 }

@@ -23,8 +23,22 @@ class TextMap {
   // False: the text is there already, and keeps its number.
   bool insert(SharedText text, std::uint32_t number);
   std::optional<std::uint32_t> find(std::string_view text) const;
-  // Asks for the memory that find() is going to look at.
-  void prefetch(std::string_view text) const;
+  // Where it is, from 0 to places(): for what others keep beside the numbers. A place is good until the next insert().
+  std::optional<std::size_t> find_place(std::string_view text) const;
+  std::size_t places() const { return places_.size(); }
+  // use(place, number) for each text.
+  template <class Use>
+  void for_each_place(Use use) const {
+    for (std::size_t place = 0; place < places_.size(); ++place)
+      if (places_[place].tag != kFree) use(place, places_[place].number);
+  }
+
+  // find_place() in steps, for whoever has other work between them: each asks for the memory that the next one looks at.
+  // What likely_place() gives is the place of a text with such a hash: that it is the text, only find_place() says.
+  static std::size_t hash(std::string_view text);
+  std::size_t first_place(std::size_t hash) const { return hash & (places_.size() - 1); }   // unless it is empty()
+  void prefetch(std::size_t place) const { __builtin_prefetch(&places_[place]); }
+  std::optional<std::size_t> likely_place(std::size_t hash) const;
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
 

@@ -69,7 +69,7 @@ runtime::Route SnapshotBuilder::forward(const std::vector<std::string>& clusters
 
 void SnapshotBuilder::routes(std::vector<runtime::Route> routes) {
   for (std::uint32_t i = 0; i < routes.size(); ++i) routes[i].index = i;
-  virtual_host_.routes = std::move(routes);
+  virtual_host_.routes = {routes.begin(), routes.end()};
   routes_changed_ = true;
 }
 

@@ -123,24 +123,24 @@ class World {
     matcher.string.text = method;
     route.match.headers.push_back(matcher);
     runtime::Forward& forward = testing::SnapshotBuilder::forward_of(route);
-    forward.timeout = kRouteTimeout;
+    forward.policy->timeout = kRouteTimeout;
     runtime::RetryPolicy retry;
     retry.retry_on = retry_on;
     retry.retries_max = static_cast<std::uint32_t>(network.random() % 4);
     retry.per_try_timeout = 2s;
     retry.avoid_previous_hosts = network.random() % 2 == 0;
     retry.host_selection_attempts_max = 5;
-    forward.retry = retry;
+    forward.policy->retry = retry;
     // A late try is sent again whatever the words say: not for POST.
     if (std::string_view(method) != "POST" && network.random() % 3 == 0) {
-      forward.hedge = runtime::Hedge{.on_per_try_timeout = true};
+      forward.policy->hedge = runtime::Hedge{.on_per_try_timeout = true};
     }
     for (std::uint64_t i = network.random() % 4; i > 1; --i) {
       runtime::Mirror mirror;
       mirror.cluster = "mirror";
       mirror.id = mirror_id_;
       mirror.per_million = 500'000;
-      forward.mirrors.push_back(std::move(mirror));
+      forward.policy->mirrors.push_back(std::move(mirror));
     }
     if (network.random() % 4 == 0) {
       route.fault = runtime::Fault();
