@@ -1,5 +1,7 @@
 // InlineList<T>: a list that mostly has one entry, which then lies in the list itself: no memory of its own, and no cache line
 // more for whoever has the list at hand. Used like a std::vector, as far as it goes.
+//
+// kAlignment is that of the memory for several entries, in bytes.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +15,7 @@
 
 namespace lateen {
 
-template <class T>
+template <class T, std::size_t kAlignment = alignof(T)>
 class InlineList {
   static_assert(std::is_nothrow_move_constructible_v<T>);
 
@@ -66,7 +68,7 @@ class InlineList {
   }
   void clear() {
     std::destroy(begin(), end());
-    if (room_ > 1) std::allocator<T>().deallocate(many_, room_);
+    if (room_ > 1) ::operator delete(many_, std::align_val_t{kAlignment});
     size_ = 0;
     room_ = 1;
   }
@@ -85,7 +87,7 @@ class InlineList {
     }
   }
   void grow(std::uint32_t room) {
-    T* const wider = std::allocator<T>().allocate(room);
+    T* const wider = static_cast<T*>(::operator new(room * sizeof(T), std::align_val_t{kAlignment}));
     const std::uint32_t size = size_;
     std::uninitialized_move(begin(), end(), wider);
     clear();

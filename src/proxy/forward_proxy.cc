@@ -159,10 +159,10 @@ class ForwardProxyConnection final : public Connection, private stream::ServerSt
       return refuse(502, "nothing serves HTTP on port " + std::to_string(destination_.port) + " in this mesh");
     }
     head.absolute_form = false;
-    RequestOrigin origin = site_.origin(head.authority);
+    RequestOrigin origin = site_.origin();
     client_.describe(origin);
     origin.destination = &destination_;
-    held_->hand_on(requests_.begin(worker_, held_->stream(), held_->end(), std::move(origin)));
+    held_->hand_on(requests_.begin(requests_.take(worker_, site_, held_->stream()), held_->stream(), held_->end(), std::move(origin)));
   }
 
   // The tunnel is treated like a connection that was captured on its way to the destination.

@@ -98,16 +98,17 @@ class HttpConnection final : public Connection, private stream::ServerStreamAcce
     ++requests_begun_;
     const std::uint32_t most = site_.settings->requests_per_connection_max;
     if (!stays || worker_.draining() || (most > 0 && requests_begun_ >= most)) stream.close_after();
-    return &requests_.begin(worker_, stream, end, origin(stream.request().authority));
+    Request& request = requests_.take(worker_, site_, stream);
+    return &requests_.begin(request, stream, end, origin());
   }
   void on_refused(std::uint16_t status, std::string_view detail) override {
     count_http1();
-    record_refusal(worker_, origin({}), status, detail);
+    record_refusal(worker_, origin(), status, detail);
   }
   void on_connection_closed() override { worker_.close(*this); }
 
-  RequestOrigin origin(std::string_view authority) const {
-    RequestOrigin origin = site_.origin(authority);
+  RequestOrigin origin() const {
+    RequestOrigin origin = site_.origin();
     client_.describe(origin);
     origin.server_name = server_name_;
     return origin;

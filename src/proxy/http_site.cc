@@ -37,9 +37,8 @@ bool HttpSite::refresh(Worker& worker, const ConnectionTraits& traits) {
   return false;
 }
 
-RequestOrigin HttpSite::origin(std::string_view authority) const {
+RequestOrigin HttpSite::origin() const {
   RequestOrigin origin;
-  if (table != nullptr) origin.ahead = runtime::Lookahead(table->get(), authority);
   origin.view = view;
   origin.outbound = listener->outbound;
   origin.settings = settings;
@@ -65,12 +64,17 @@ void ClientFacts::describe(RequestOrigin& origin) const {
   origin.local = &local;
 }
 
-Request& LiveRequests::begin(Worker& worker, stream::ServerStream& stream, stream::End end, RequestOrigin origin) {
+Request& LiveRequests::take(Worker& worker, const HttpSite& site, stream::ServerStream& stream) {
   Request& request = worker.take_request();
-  origin.owner = this;
-  requests_.push_back(&request);
-  request.begin(stream, end, std::move(origin));
+  if (site.table != nullptr) request.look_ahead(site.table->get(), stream.request().authority);
   return request;
+}
+
+Request& LiveRequests::begin(Request& taken, stream::ServerStream& stream, stream::End end, RequestOrigin origin) {
+  origin.owner = this;
+  requests_.push_back(&taken);
+  taken.begin(stream, end, std::move(origin));
+  return taken;
 }
 
 void LiveRequests::abandon_all() {

@@ -33,8 +33,8 @@ struct HttpSite {
   // Looks again if the view has changed since. False: the listener has gone or is no longer for HTTP; what was found
   // last stays.
   bool refresh(Worker& worker, const ConnectionTraits& traits);
-  // The origin of a request for `authority`, as far as the site knows it.
-  RequestOrigin origin(std::string_view authority) const;
+  // The origin of a request, as far as the site knows it.
+  RequestOrigin origin() const;
 };
 
 // The client's end of a connection, as requests want to know it.
@@ -51,7 +51,9 @@ struct ClientFacts {
 class LiveRequests final : public RequestOwner {
  public:
   ~LiveRequests() override { abandon_all(); }
-  Request& begin(Worker& worker, stream::ServerStream& stream, stream::End end, RequestOrigin origin);
+  // Two steps, so that the request can look ahead while its origin is put together.
+  Request& take(Worker& worker, const HttpSite& site, stream::ServerStream& stream);
+  Request& begin(Request& taken, stream::ServerStream& stream, stream::End end, RequestOrigin origin);
   // The connection is about to be destroyed: nothing more can be said to the client.
   void abandon_all();
   bool empty() const { return requests_.empty(); }

@@ -96,7 +96,7 @@ class WorkerProxy final : public Proxy, private ControlQuestions {
     for (std::size_t index = 0; index < workers_.size(); ++index) {
       runners_[index]->loop().mailbox().post(
           [worker = workers_[index].get(), view, snapshot, table = views_[view]->table(), waiting] {
-            worker->view(view).adopt(snapshot, table);
+            worker->adopt(view, snapshot, table);
             waiting->one_is_done();
           });
     }

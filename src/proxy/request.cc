@@ -21,7 +21,7 @@ void Request::begin(stream::ServerStream& server, End end, RequestOrigin origin)
   started_ = server.started();
   http::RequestHead& head = server.request();
   const bool ended = end == End::kYes;
-  origin_.ahead.go_on();
+  machine_.ahead().find_host();
   body_.begin(!ended);
   if (ended) body_.append(stream::Buffer(), End::kYes);
   if (head.expects_continue && !origin_.settings->proxies_100_continue) {
@@ -38,7 +38,6 @@ void Request::begin(stream::ServerStream& server, End end, RequestOrigin origin)
   RequestContext context;
   context.settings = origin_.settings;
   context.table = std::move(origin_.table);
-  context.ahead = origin_.ahead;
   context.outbound = origin_.outbound;
   context.connection = origin_.connection;
   context.downstream_address = origin_.remote_text;

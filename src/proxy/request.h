@@ -44,7 +44,6 @@ struct RequestOrigin {
   bool outbound = true;
   const runtime::HttpConnectionSettings* settings = nullptr;
   std::shared_ptr<const runtime::RouteTable> table;
-  runtime::Lookahead ahead;                       // for what is asked of `table`
   ConnectionFacts connection;
   std::string_view remote_text, local_text;       // with ports
   // Where the client meant to go, for original-destination clusters. Family kNone: a name that is yet to be resolved.
@@ -61,8 +60,14 @@ class Request final : public stream::ServerStreamHandler {
   // `home` must outlive this object.
   explicit Request(RequestHome& home) : home_(home), first_lane_(*this) {}
 
+  // Asks for what begin() is going to need to know of the route; may be left out.
+  void look_ahead(const runtime::RouteTable* table, std::string_view authority) { machine_.ahead().begin(table, authority); }
   // `server` must live until its last call.
   void begin(stream::ServerStream& server, stream::End end, RequestOrigin origin);
+  // The view has adopted another snapshot.
+  void on_adopted(const WorkerView& view) {
+    if (server_ != nullptr && origin_.view == &view) machine_.on_table_replaced();
+  }
   // Lets go of everything, without a word to the client (the connection is being destroyed).
   void abandon();
 

@@ -78,7 +78,9 @@ void RequestMachine::enter_forwarding(const runtime::Forward& forward, Time now,
     apply_rewrite(route, forward.policy->rewrite ? *forward.policy->rewrite : kNoRewrite, cluster_host, *head_, rewritten_path_, authority_storage_);
   }
   if (context_.outbound && !route.operation.empty()) {
-    head_->headers.set(http::HeaderId::kXEnvoyDecoratorOperation, route.operation);
+    // A reference: the table is pinned longer than the head is read, and the text is not waited for here.
+    head_->headers.remove(http::HeaderId::kXEnvoyDecoratorOperation);
+    head_->headers.add_reference(http::HeaderId::kXEnvoyDecoratorOperation, route.operation);
   }
   begin_retries(forward);
   if (!forward.policy->mirrors.empty()) choose_shadows(forward, random);

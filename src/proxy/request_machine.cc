@@ -30,7 +30,10 @@ void RequestMachine::reset() {
   context_ = RequestContext();
   head_ = nullptr;
   state_ = State::kIdle;
+  ahead_.end();
   decision_ = runtime::Decision();
+  virtual_host_.reset();
+  table_replaced_ = false;
   forward_ = nullptr;
   named_.reset();
   policy_.reset();
@@ -107,10 +110,11 @@ void RequestMachine::start(RequestContext context, http::RequestHead& head, bool
     deadlines_.set(DeadlineKind::kReceive, now + settings().request_timeout);
   }
   original_path_ = head.path;
+  ahead_.find_route(head.path);
   if (!prepare(random)) return;
-  context_.ahead.go_on();
+  ahead_.find_names();
   if (context_.table == nullptr) return enter_replied(route_not_found());
-  decision_ = runtime::decide(*context_.table, view(), random.next());
+  decision_ = runtime::decide(*context_.table, view(), random.next(), nullptr, &ahead_);
   switch (decision_.outcome) {
     case runtime::Outcome::kNoVirtualHost:
     case runtime::Outcome::kNoRoute:

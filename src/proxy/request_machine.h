@@ -49,7 +49,6 @@ struct RequestContext {
   std::string_view downstream_address;                // "10.0.0.1:4711"
   std::string_view local_address;                     // that the client dialled, with its port
   WallTime wall{};
-  runtime::Lookahead ahead;                           // for what is asked of `table`
 };
 
 struct Action {
@@ -125,6 +124,11 @@ class RequestMachine {
   std::optional<Action> next_action();
   // The earliest moment at which on_deadline() wants to be called; Deadlines::kNever.
   Time deadline() const { return deadlines_.earliest(); }
+
+  // For whoever knows the route table before start(): its first steps.
+  runtime::Lookahead& ahead() { return ahead_; }
+  // Another route table has taken the place of that of the context: a long response is not to keep the old one alive.
+  void on_table_replaced();
 
   // ---- what there is to know
   State state() const { return state_; }
@@ -209,6 +213,11 @@ class RequestMachine {
   RequestContext context_;
   http::RequestHead* head_ = nullptr;
   State state_ = State::kIdle;
+  void hold_virtual_host_only();
+
+  bool table_replaced_ = false;
+  std::shared_ptr<const runtime::VirtualHost> virtual_host_;   // of decision_, where the table is no longer pinned
+  runtime::Lookahead ahead_;
   runtime::Decision decision_;
   const runtime::Forward* forward_ = nullptr;           // of decision_.route
   std::optional<runtime::WeightedCluster> named_;       // Forward::cluster_header

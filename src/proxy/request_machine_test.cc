@@ -28,6 +28,28 @@ TEST_F(RequestMachineTest, BodyOfTheResponseFollows) {
   EXPECT_EQ(actions(), "end-try");
 }
 
+TEST_F(RequestMachineTest, ALongResponseKeepsNoRoutesButItsOwn) {
+  for (const bool replaced_before_the_response : {true, false}) {
+    machine.reset();
+    open();
+    const std::weak_ptr<const runtime::RouteTable> table = snapshot->route_tables.at("routes");
+    if (replaced_before_the_response) machine.on_table_replaced();
+    snapshot.reset();
+    builder = testing::SnapshotBuilder();
+    EXPECT_FALSE(table.expired());
+    respond(200, false);
+    EXPECT_EQ(actions(), "report200 respond");
+    if (!replaced_before_the_response) {
+      EXPECT_FALSE(table.expired());
+      machine.on_table_replaced();
+    }
+    EXPECT_TRUE(table.expired());
+    EXPECT_EQ(machine.cluster()->name, "up");
+    machine.on_response_ended();
+    EXPECT_EQ(actions(), "end-try");
+  }
+}
+
 TEST_F(RequestMachineTest, RetriesEndWithTheLastAnswerAndUrx) {
   retry().retry_on = runtime::kRetry5xx;
   retry().retries_max = 2;

@@ -163,9 +163,19 @@ void RequestMachine::accept_response(http::ResponseHead& head, bool ended, std::
     deadlines_.clear(DeadlineKind::kTryDuration);
   }
   finish_response_head(head, date, now);
-  context_.table.reset();   // a long response must not keep the other routes alive
+  if (table_replaced_) hold_virtual_host_only();
   push(Action::Kind::kRespond);
   if (ended) on_response_ended();
+}
+
+void RequestMachine::on_table_replaced() {
+  table_replaced_ = true;
+  if (state_ == State::kResponding) hold_virtual_host_only();
+}
+
+void RequestMachine::hold_virtual_host_only() {
+  virtual_host_ = decision_.virtual_host->shared_from_this();
+  context_.table.reset();
 }
 
 void RequestMachine::finish_response_head(http::ResponseHead& head, std::string_view date, Time now) {

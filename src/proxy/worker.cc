@@ -57,6 +57,12 @@ Result<net::Address> Worker::listen(const std::string& name, const net::Address&
   return bound;
 }
 
+void Worker::adopt(ViewId id, std::shared_ptr<const runtime::Snapshot> snapshot, std::shared_ptr<const ClusterTable> table) {
+  WorkerView& adopting = view(id);
+  adopting.adopt(std::move(snapshot), std::move(table));
+  for (const auto& request : requests_) request->on_adopted(adopting);
+}
+
 Result<void> Worker::adopt_listener(const std::string& name, int fd, const ListenSpec& spec) {
   auto point = std::make_unique<AcceptPoint>(*this, spec, ++groups_);
   LATEEN_TRY(std::unique_ptr<net::ListenSocket> socket, loop_.adopt_listener(fd, *point));

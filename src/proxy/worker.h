@@ -53,6 +53,7 @@ class Worker final : public RequestHome {
 
   // ---- from the mailbox
   WorkerView& view(ViewId id);              // made at the first mention
+  void adopt(ViewId id, std::shared_ptr<const runtime::Snapshot> snapshot, std::shared_ptr<const ClusterTable> table);
   Result<net::Address> listen(const std::string& name, const net::Address& at, const net::ListenOptions& options,
                               const ListenSpec& spec);
   Result<void> adopt_listener(const std::string& name, int fd, const ListenSpec& spec);

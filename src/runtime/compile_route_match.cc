@@ -104,7 +104,7 @@ void compile_path(const route::RouteMatch& proto, RouteMatch& out, Fields& field
       const Fields::At at(fields, "safe_regex");
       out.path_kind = RouteMatch::PathKind::kRegex;
       out.path = proto.safe_regex().regex();
-      out.regex = fields.regex(proto.safe_regex());
+      out.conditions().regex = fields.regex(proto.safe_regex());
       break;
     }
     case Proto::kConnectMatcher: 
@@ -128,14 +128,14 @@ RouteMatch compile_route_match(const route::RouteMatch& proto, Fields& fields) {
   out.case_sensitive = !proto.has_case_sensitive() || proto.case_sensitive().value();
   for (int i = 0; i < proto.headers_size(); ++i) {
     const Fields::At at(fields, "headers", i);
-    out.headers.push_back(compile_header_matcher(proto.headers(i), fields));
+    out.conditions().headers.push_back(compile_header_matcher(proto.headers(i), fields));
   }
   for (int i = 0; i < proto.query_parameters_size(); ++i) {
     const Fields::At at(fields, "query_parameters", i);
-    out.query_parameters.push_back(compile_query_parameter(proto.query_parameters(i), fields));
+    out.conditions().query_parameters.push_back(compile_query_parameter(proto.query_parameters(i), fields));
   }
   if (proto.has_runtime_fraction()) {
-    out.fraction = Fraction{fields.fraction(proto.runtime_fraction(), "runtime_fraction")};
+    out.conditions().fraction = Fraction{fields.fraction(proto.runtime_fraction(), "runtime_fraction")};
   }
   fields.only(proto.grpc(), {});
   out.grpc_only = proto.has_grpc();

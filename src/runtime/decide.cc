@@ -67,20 +67,7 @@ auto with_lower_case(std::string_view host, Use use) {
   return use(std::string_view(lowered.data(), host.size()));
 }
 
-const Route* match_indexed(const VirtualHost& host, const RequestView& request, std::uint64_t random) {
-  if (host.index == nullptr) return match_linear(host, request, random);
-  const std::string_view path = path_without_query(request.path);
-  PathIndex::Candidates candidates;
-  if (!path.empty()) host.index->find(path, candidates);
-  if (is_connect(request)) host.index->find_connect(candidates);
-  for (std::uint32_t number = candidates.next(); number != PathIndex::Candidates::kNone; number = candidates.next()) {
-    const Route& route = host.routes[number];
-    prefetch(&route, &route.delay_counts_against_timeout);
-    if (route.match.path_kind == RouteMatch::PathKind::kRegex && !route.match.connect_only && !route.match.regex->full_match(path)) continue;
-    if (route.match.rest_matches(request, random)) return &route;
-  }
-  return nullptr;
-}
+void prefetch_route(const Route& route) { prefetch(&route, &route.name); }
 
 const Route* match_explained(const VirtualHost& host, const RequestView& request, std::uint64_t random,
                              std::vector<Reason>& reasons) {
@@ -132,32 +119,73 @@ const VirtualHost* find_virtual_host(const RouteTable& table, std::string_view a
                          [&table](std::string_view host) { return find_domain(table, host); });
 }
 
-Lookahead::Lookahead(const RouteTable* table, std::string_view authority) {
-  if (table == nullptr || table->hosts_by_place.empty()) return;
+void Lookahead::begin(const RouteTable* table, std::string_view authority) {
+  end();
   table_ = table;
-  next_ = Step::kDomain;
+  if (table == nullptr || table->hosts_by_place.empty()) return;
   hash_ = with_lower_case(table->ignore_port ? without_port(authority) : authority, [](std::string_view host) { return TextMap::hash(host); });
   const std::size_t place = table->domains->exact.first_place(hash_);
   table->domains->exact.prefetch(place);
   __builtin_prefetch(&table->hosts_by_place[place]);
 }
 
-void Lookahead::go_on() {
-  switch (std::exchange(next_, Step::kDone)) {
-    case Step::kDomain:
-      if (const std::optional<std::size_t> place = table_->domains->exact.likely_place(hash_)) {
-        host_ = table_->hosts_by_place[*place];
-        next_ = Step::kRoute;
-        prefetch(host_, &host_->name);
-      }
-      return;
-    case Step::kRoute:
-      if (host_->routes.size() == 1) host_->routes.front().operation.prefetch();
-      return;
-    case Step::kDone:
-      return;
+void Lookahead::find_host() {
+  if (table_ == nullptr) return;
+  const std::optional<std::size_t> place = table_->hosts_by_place.empty() ? std::nullopt : table_->domains->exact.likely_place(hash_);
+  host_ = place ? table_->hosts_by_place[*place] : host_at(*table_, table_->any);
+  if (host_ != nullptr) prefetch(host_, &host_->name);
+}
+
+void Lookahead::find_route(std::string_view path) {
+  if (host_ == nullptr) return;
+  if (host_->index != nullptr) {
+    path_ = path_without_query(path);
+    if (path_.empty()) return;
+    host_->index->find(path_, candidates_);
+    if (const std::uint32_t first = candidates_.first(); first != PathIndex::Candidates::kNone) prefetch_route(*(route_ = &host_->routes[first]));
+  } else if (host_->routes.size() == 1) {
+    route_ = &host_->routes.front();
   }
 }
+
+void Lookahead::find_names() {
+  if (route_ != nullptr) route_->operation.prefetch();
+}
+
+// The routes whose path may match, those that Lookahead has found if it looked for the same ones.
+class PathSearch {
+ public:
+  PathSearch(const VirtualHost& host, std::string_view path, Lookahead* ahead) {
+    const bool done = ahead != nullptr && ahead->host_ == &host && !path.empty() && ahead->path_.data() == path.data() && ahead->path_.size() == path.size();
+    if (done) found_ = &ahead->candidates_;
+    else if (!path.empty()) host.index->find(path, own_);
+  }
+  PathIndex::Candidates& candidates() { return *found_; }
+
+ private:
+  PathIndex::Candidates own_;
+  PathIndex::Candidates* found_ = &own_;
+};
+
+namespace {
+
+const Route* match_indexed(const VirtualHost& host, const RequestView& request, std::uint64_t random, Lookahead* ahead) {
+  if (host.index == nullptr) return match_linear(host, request, random);
+  const std::string_view path = path_without_query(request.path);
+  PathSearch search(host, path, ahead);
+  PathIndex::Candidates& candidates = search.candidates();
+  if (is_connect(request)) host.index->find_connect(candidates);
+  for (std::uint32_t number = candidates.next(); number != PathIndex::Candidates::kNone; number = candidates.next()) {
+    const Route& route = host.routes[number];
+    prefetch_route(route);
+    const bool compared = !candidates.unsure(number) && route.match.path_kind != RouteMatch::PathKind::kRegex;
+    if (!compared && !route.match.connect_only && !route.match.path_matches(path)) continue;
+    if (route.match.rest_matches(request, random)) return &route;
+  }
+  return nullptr;
+}
+
+}  // namespace
 
 const Route* match_linear(const VirtualHost& host, const RequestView& request, std::uint64_t random) {
   for (const Route& route : host.routes)
@@ -165,7 +193,7 @@ const Route* match_linear(const VirtualHost& host, const RequestView& request, s
   return nullptr;
 }
 
-Decision decide(const RouteTable& table, const RequestView& request, std::uint64_t random, std::vector<Reason>* reasons) {
+Decision decide(const RouteTable& table, const RequestView& request, std::uint64_t random, std::vector<Reason>* reasons, Lookahead* ahead) {
   Decision decision;
   const VirtualHost* const host = find_virtual_host(table, request.authority);
   if (host == nullptr) return decision;
@@ -176,7 +204,7 @@ Decision decide(const RouteTable& table, const RequestView& request, std::uint64
     decision.route = &redirect_to_https();
     return decision;
   }
-  decision.route = reasons == nullptr ? match_indexed(*host, request, random)
+  decision.route = reasons == nullptr ? match_indexed(*host, request, random, ahead)
                                       : match_explained(*host, request, random, *reasons);
   if (decision.route == nullptr) return decision;
   decision.route->operation.prefetch();

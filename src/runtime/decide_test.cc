@@ -142,7 +142,7 @@ TEST(Decide, GivesReasonsInOrder) {
   header.set_name("end-user");
   header.kind = HeaderMatcher::Kind::kString;
   header.string.text = "jason";
-  jason.match.headers.push_back(header);
+  jason.match.conditions().headers.push_back(header);
   Route api = forward_to({{"v3", 1}});
   api.match.path = "/api/v2";
   const RouteTable table = table_of({jason, api, forward_to({{"v1", 1}}), forward_to({{"v0", 1}})});
@@ -202,13 +202,13 @@ class Generator {
       match.path_kind = RouteMatch::PathKind::kExact;
     } else {
       match.path_kind = RouteMatch::PathKind::kRegex;
-      match.regex = regexes_[number(regexes_.size())];
-      match.path = match.regex->pattern();
+      match.conditions().regex = regexes_[number(regexes_.size())];
+      match.path = match.conditions().regex->pattern();
     }
-    if (chance(40)) match.headers.push_back(header());
-    if (chance(15)) match.headers.push_back(header());
-    if (chance(15)) match.query_parameters.push_back({chance(50) ? "x" : "y", {}});
-    if (chance(10)) match.fraction = Fraction{static_cast<std::uint32_t>(number(Fraction::kMillion))};
+    if (chance(40)) match.conditions().headers.push_back(header());
+    if (chance(15)) match.conditions().headers.push_back(header());
+    if (chance(15)) match.conditions().query_parameters.push_back({chance(50) ? "x" : "y", {}});
+    if (chance(10)) match.conditions().fraction = Fraction{static_cast<std::uint32_t>(number(Fraction::kMillion))};
     match.grpc_only = chance(3);
     out.action = DirectResponse{200, ""};
     return out;
@@ -256,6 +256,7 @@ TEST(Property, CompiledLookupEqualsPlainWalk) {
     Generator random(seed);
     const RouteTable table = table_of(random.routes());
     const VirtualHost& host = *table.virtual_hosts.front();
+    Lookahead ahead;
     for (int i = 0; i < kRequests; ++i) {
       http::HeaderMap headers;
       const std::string path = random.path() + (random.chance(30) ? "?x=1&y" : ""), method = random.chance(50) ? "GET" : "POST";
@@ -269,6 +270,13 @@ TEST(Property, CompiledLookupEqualsPlainWalk) {
       std::vector<Reason> reasons;
       ASSERT_EQ(decide(table, request, draw).route, expected) << "seed " << seed << ", " << path;
       ASSERT_EQ(decide(table, request, draw, &reasons).route, expected) << "seed " << seed << ", " << path;
+      ahead.begin(&table, "reviews");
+      ahead.find_host();
+      // Of another request that was never decided, now and then.
+      const std::string other = random.path();
+      ahead.find_route(random.chance(20) ? other : path);
+      ahead.find_names();
+      ASSERT_EQ(decide(table, request, draw, nullptr, &ahead).route, expected) << "seed " << seed << ", " << path;
       ASSERT_EQ(reasons.back().matched, expected != nullptr) << "seed " << seed << ", " << path;
       matched += expected != nullptr ? 1 : 0;
     }

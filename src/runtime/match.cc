@@ -250,18 +250,24 @@ bool RouteMatch::path_matches(std::string_view request_path) const {
       return request_path.size() >= path.size() && same(request_path.substr(0, path.size()), path) &&
              (request_path.size() == path.size() || request_path[path.size()] == '/');
     case PathKind::kExact: return same(request_path, path);
-    case PathKind::kRegex: return regex->full_match(request_path);
+    case PathKind::kRegex: return more->regex->full_match(request_path);
   }
   return false;
 }
 
+const RouteMatch::Conditions& RouteMatch::conditions() const {
+  static const Conditions kNone;
+  return more ? *more : kNone;
+}
+
 bool RouteMatch::rest_matches(const RequestView& request, std::uint64_t random) const {
   if (grpc_only && !is_grpc(request)) return false;
-  for (const HeaderMatcher& header : headers)
+  if (!more) return true;
+  for (const HeaderMatcher& header : more->headers)
     if (!header.matches(request)) return false;
-  for (const QueryParameterMatcher& parameter : query_parameters)
+  for (const QueryParameterMatcher& parameter : more->query_parameters)
     if (!parameter.matches(request.path)) return false;
-  return !fraction || fraction->contains(random);
+  return !more->fraction || more->fraction->contains(random);
 }
 
 std::optional<Mismatch> RouteMatch::mismatch(const RequestView& request, std::uint64_t random) const {
@@ -269,6 +275,7 @@ std::optional<Mismatch> RouteMatch::mismatch(const RequestView& request, std::ui
   if (const std::string_view bare = path_without_query(request.path); !connect_only && !path_matches(bare))
     return Mismatch{describe_path(*this), quoted(bare)};
   if (grpc_only && !is_grpc(request)) return Mismatch{"a gRPC request", "not gRPC"};
+  const auto& [headers, query_parameters, fraction, regex] = conditions();
   for (const HeaderMatcher& header : headers)
     if (!header.matches(request)) return Mismatch{header.describe(), header.actual(request)};
   for (const QueryParameterMatcher& parameter : query_parameters)
@@ -286,6 +293,7 @@ std::string RouteMatch::describe() const {
   };
   if (!takes_any_path(*this)) add(describe_path(*this));
   if (grpc_only) add("gRPC");
+  const auto& [headers, query_parameters, fraction, regex] = conditions();
   for (const HeaderMatcher& header : headers) add(header.describe());
   for (const QueryParameterMatcher& parameter : query_parameters) add(parameter.describe());
   if (fraction) add(per_million_text(fraction->per_million) + " of requests");

@@ -125,17 +125,24 @@ struct Fraction {
 
 // envoy.config.route.v3.RouteMatch. Everything in it must hold.
 struct RouteMatch {
+  // What few routes ask for.
+  struct Conditions {
+    CompactList<HeaderMatcher> headers;
+    CompactList<QueryParameterMatcher> query_parameters;
+    std::optional<Fraction> fraction;
+    std::optional<Regex> regex;  // set exactly for kRegex
+  };
   enum class PathKind : std::uint8_t { kPrefix, kSeparatedPrefix, kExact, kRegex };
   PathKind path_kind = PathKind::kPrefix;
   bool case_sensitive = true;    // no effect on a regex
   bool grpc_only = false;
   bool connect_only = false;     // a CONNECT, with or without a path; `path` and `regex` are not looked at
-  std::optional<Fraction> fraction;
+  Boxed<Conditions> more;
   std::string path;              // of a regex: its pattern. kSeparatedPrefix: no trailing slash
-  CompactList<HeaderMatcher> headers;
-  CompactList<QueryParameterMatcher> query_parameters;
-  Boxed<Regex> regex;            // set exactly for kRegex
 
+  const Conditions& conditions() const;
+  // For whoever adds one.
+  Conditions& conditions() { return more ? *more : more.emplace(); }
   // The path alone; `path` is without query. No request without a path matches any.
   bool path_matches(std::string_view path) const;
   // Everything but the path.

@@ -165,7 +165,7 @@ RouteMatch path_match(RouteMatch::PathKind kind, const char* path, bool case_sen
   out.path_kind = kind;
   out.path = path;
   out.case_sensitive = case_sensitive;
-  if (kind == RouteMatch::PathKind::kRegex) out.regex = *Regex::compile(path);
+  if (kind == RouteMatch::PathKind::kRegex) out.conditions().regex = *Regex::compile(path);
   return out;
 }
 
@@ -213,7 +213,7 @@ TEST(RouteMatch, GrpcAndFraction) {
   EXPECT_FALSE(match.matches(Request(Fields{}).view, 0));
 
   match = path_match(RouteMatch::PathKind::kPrefix, "/");
-  match.fraction = Fraction{250'000};
+  match.conditions().fraction = Fraction{250'000};
   EXPECT_TRUE(match.matches(Request(Fields{}).view, 249'999));
   EXPECT_FALSE(match.matches(Request(Fields{}).view, 250'000));
   EXPECT_TRUE(match.matches(Request(Fields{}).view, 1'000'000));
@@ -221,15 +221,15 @@ TEST(RouteMatch, GrpcAndFraction) {
 
 TEST(RouteMatch, SaysWhatFails) {
   RouteMatch match = path_match(RouteMatch::PathKind::kPrefix, "/api/v2");
-  match.headers.push_back(header_matcher(":method", string_matcher(StringMatcher::Kind::kExact, "POST")));
-  match.headers.push_back(header_matcher("end-user", string_matcher(StringMatcher::Kind::kExact, "jason")));
+  match.conditions().headers.push_back(header_matcher(":method", string_matcher(StringMatcher::Kind::kExact, "POST")));
+  match.conditions().headers.push_back(header_matcher("end-user", string_matcher(StringMatcher::Kind::kExact, "jason")));
   EXPECT_EQ(match.describe(), "path prefix \"/api/v2\", method exact \"POST\", header end-user exact \"jason\"");
   const auto mismatch = [&](const Request& request) { return match.mismatch(request.view, 0).value_or(Mismatch{}); };
   EXPECT_EQ(mismatch(Request(Fields{}, "/reviews/1?x=1")).predicate, "path prefix \"/api/v2\"");
   EXPECT_EQ(mismatch(Request(Fields{}, "/reviews/1?x=1")).actual, "\"/reviews/1\"");
   EXPECT_EQ(mismatch(Request(Fields{}, "/api/v2")).predicate, "method exact \"POST\"");
   EXPECT_EQ(mismatch(Request(Fields{}, "/api/v2")).actual, "\"GET\"");
-  match.headers = {HeaderMatcher(match.headers[1])};
+  match.conditions().headers = {HeaderMatcher(match.conditions().headers[1])};
   EXPECT_EQ(mismatch(Request(Fields{}, "/api/v2")).actual, "absent");
   EXPECT_EQ(mismatch(Request(Fields{{"end-user", "bob"}, {"end-user", "eve"}}, "/api/v2")).actual, "\"bob\", \"eve\"");
   EXPECT_EQ(path_match(RouteMatch::PathKind::kPrefix, "/").describe(), "any request");

@@ -18,6 +18,16 @@ std::string lower(std::string_view text) {
 
 }  // namespace
 
+std::uint32_t PathIndex::Candidates::first() const {
+  std::uint32_t lowest = kNone;
+  const auto look = [&lowest](const Run& run) {
+    if (run.begin != run.end) lowest = std::min(lowest, *run.begin);
+  };
+  for (std::size_t i = 0; i < size_; ++i) look(runs_[i]);
+  for (const Run& run : more_) look(run);
+  return lowest;
+}
+
 std::uint32_t PathIndex::Candidates::next() {
   Run* lowest = nullptr;
   const auto look = [&lowest](Run& run) {
@@ -33,6 +43,11 @@ void PathIndex::Candidates::add(std::span<const std::uint32_t> run) {
   const Run added{run.data(), run.data() + run.size()};
   if (size_ < kInlineRuns) runs_[size_++] = added;
   else more_.push_back(added);
+}
+
+void PathIndex::Candidates::add_unsure(const std::uint32_t& number) {
+  unsure_[unsure_[0] == kNone ? 0 : 1] = number;
+  add({&number, 1});
 }
 
 std::size_t PathIndex::FoldedHash::operator()(std::string_view text) const {
@@ -54,8 +69,10 @@ class PathIndex::TrieBuilder {
     std::string label;
     List routes, whole_segments;
     std::vector<std::pair<unsigned char, std::uint32_t>> children;    // by first byte, sorted
+    bool is_one_route() const { return children.empty() && routes.size() + whole_segments.size() == 1; }
+    std::uint32_t first_route() const { return routes.empty() ? whole_segments.front() : routes.front(); }
   };
-  static constexpr std::uint32_t kNoNode = Trie::kNoNode;
+  static constexpr std::uint32_t kNoNode = ~std::uint32_t{0};
   std::uint32_t child(std::uint32_t node, char first) const;
   void add_child(std::uint32_t node, char first, std::uint32_t added);
   void split(std::uint32_t node, std::size_t length);
@@ -111,7 +128,7 @@ void PathIndex::TrieBuilder::insert(std::string_view prefix, std::uint32_t route
   (whole_segments ? nodes_[node].whole_segments : nodes_[node].routes).push_back(route);
 }
 
-// Level by level, so that the children of a node come to stand together.
+// Level by level, so that the nodes below one come to stand together.
 PathIndex::Trie PathIndex::TrieBuilder::finish() const {
   Trie out;
   if (nodes_.empty()) return out;
@@ -127,31 +144,39 @@ PathIndex::Trie PathIndex::TrieBuilder::finish() const {
       node.label_begin = static_cast<std::uint32_t>(out.labels_.size());
       out.labels_ += from.label;
     }
-    node.children = static_cast<std::uint32_t>(order.size());
+    node.children = static_cast<std::uint32_t>(out.first_bytes_.size());
     node.children_size = static_cast<std::uint32_t>(from.children.size());
     node.routes = {static_cast<std::uint32_t>(out.routes_.size()), static_cast<std::uint32_t>(from.routes.size())};
     node.whole_segments = static_cast<std::uint32_t>(from.whole_segments.size());
     if (from.routes.size() + from.whole_segments.size() == 1) {
-      node.routes.begin = from.routes.empty() ? from.whole_segments.front() : from.routes.front();
+      node.routes.begin = from.first_route();
     } else {
       append(out.routes_, from.routes);
       append(out.routes_, from.whole_segments);
     }
-    out.first_bytes_ += from.label.empty() ? '\0' : from.label.front();
-    for (const auto& [first, index] : from.children) order.push_back(index);
+    for (const auto& [first, index] : from.children) {
+      out.first_bytes_ += static_cast<char>(first);
+      if (nodes_[index].is_one_route()) {
+        out.below_.push_back(nodes_[index].first_route());
+      } else {
+        out.below_.push_back(Trie::kNode | static_cast<std::uint32_t>(order.size()));
+        order.push_back(index);
+      }
+    }
     out.nodes_.push_back(node);
   }
   out.nodes_.shrink_to_fit();
   out.labels_.shrink_to_fit();
   out.first_bytes_.shrink_to_fit();
+  out.below_.shrink_to_fit();
   out.routes_.shrink_to_fit();
   return out;
 }
 
-std::uint32_t PathIndex::Trie::child(const Node& node, char first) const {
+const std::uint32_t* PathIndex::Trie::child(const Node& node, char first) const {
   const char* const begin = first_bytes_.data() + node.children;
   const void* const found = std::memchr(begin, first, node.children_size);
-  return found == nullptr ? kNoNode : node.children + static_cast<std::uint32_t>(static_cast<const char*>(found) - begin);
+  return found == nullptr ? nullptr : below_.data() + node.children + (static_cast<const char*>(found) - begin);
 }
 
 std::string_view PathIndex::Trie::label(const Node& node) const {
@@ -174,9 +199,10 @@ void PathIndex::Trie::find(std::string_view path, Candidates& candidates) const 
   for (;;) {
     add_routes(*node, path.empty() || path.front() == '/', candidates);
     if (path.empty()) return;
-    const std::uint32_t next = child(*node, kFolded ? to_lower(path.front()) : path.front());
-    if (next == kNoNode) return;
-    node = &nodes_[next];
+    const std::uint32_t* const below = child(*node, kFolded ? to_lower(path.front()) : path.front());
+    if (below == nullptr) return;
+    if ((*below & kNode) == 0) return candidates.add_unsure(*below);
+    node = &nodes_[*below & ~kNode];
     if (path.size() < node->label_size) return;
     // The first byte is the child's.
     const std::string_view text = label(*node), here = path.substr(0, text.size());
@@ -204,7 +230,7 @@ std::shared_ptr<const PathIndex> PathIndex::build(std::span<const Route> routes)
     switch (match.path_kind) {
       case RouteMatch::PathKind::kPrefix: trie.insert(path, number, false); break;
       case RouteMatch::PathKind::kSeparatedPrefix: trie.insert(path, number, true); break;
-      case RouteMatch::PathKind::kRegex: prefixes.insert(match.regex->required_prefix(), number, false); break;
+      case RouteMatch::PathKind::kRegex: prefixes.insert(match.more->regex->required_prefix(), number, false); break;
       case RouteMatch::PathKind::kExact:
         if (match.case_sensitive) exact[match.path].push_back(number);
         else index->folded_exact_[path].push_back(number);

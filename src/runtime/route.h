@@ -172,15 +172,15 @@ struct Unsupported {
 using RouteAction = std::variant<Forward, DirectResponse, Redirect, Unsupported>;
 
 // Ten thousand of them are asked for at random, so they are as small as can be: each line of a route that a request looks
-// at is a cache miss. What only logs and explanations look at stands last.
+// at is a cache miss. What only logs and explanations look at stands last. Those of one host are aligned to lines.
 struct Route {
-  RouteMatch match;
   RouteAction action;
   CompactList<HeaderOperation> request_headers;
   CompactList<HeaderOperation> response_headers;
   Boxed<Fault> fault;                          // typed_per_filter_config envoy.filters.http.fault
   Boxed<Cors> cors;                            // typed_per_filter_config envoy.filters.http.cors, or the virtual host's
   SharedText operation;                        // decorator.operation
+  RouteMatch match;
   // Lateen's default, route metadata filter_metadata.lateen.delay_counts: the route's timeout runs from the request,
   // the injected delay included. Absent (any foreign control plane): as in Envoy.
   bool delay_counts_against_timeout = false;
@@ -190,14 +190,14 @@ struct Route {
   SharedText stat_prefix;
 };
 
-static_assert(sizeof(Route) <= 216, "what few routes have is boxed, what many have alike is shared");
+static_assert(sizeof(Route) == 3 * 64, "what few routes have is boxed, what many have alike is shared");
 
 // Compiled path lookup; see runtime/path_index.h. Keeps first-match order.
 class PathIndex;
 
 // What a request looks at comes first, in the cache lines that are fetched together: most virtual hosts have one route, which
 // lies among them.
-struct VirtualHost {
+struct alignas(64) VirtualHost : std::enable_shared_from_this<VirtualHost> {
   bool include_attempt_count_in_request = false;
   bool include_attempt_count_in_response = false;
   bool require_tls = false;                    // plain HTTP is redirected with 301
@@ -205,7 +205,7 @@ struct VirtualHost {
   CompactList<HeaderOperation> request_headers;
   CompactList<HeaderOperation> response_headers;
   Boxed<RetryPolicy> retry;                    // for routes without their own; already in these
-  InlineList<Route> routes;
+  InlineList<Route, 64> routes;
   SharedText name;
   std::vector<SharedText> domains;
   std::uint64_t content_hash = 0;

@@ -34,7 +34,7 @@ template <class T> void put(Out& out, const Boxed<T>& v) { if (v) put(out, *v); 
 inline void put(Out& out, OptionalDuration v) { if (v) put(out, *v); else out.stream << '-'; }
 template <class T> void put_all(Out& out, const T& range);
 template <class T> void put(Out& out, const CompactList<T>& v) { put_all(out, v); }
-template <class T> void put(Out& out, const InlineList<T>& v) { put_all(out, v); }
+template <class T, std::size_t kAlignment> void put(Out& out, const InlineList<T, kAlignment>& v) { put_all(out, v); }
 template <class T> void put(Out& out, const std::optional<T>& v) { if (v) put(out, *v); else out.stream << '-'; }
 template <class T> void put(Out& out, const std::shared_ptr<const T>& v) { if (v != nullptr) put(out, *v); else out.stream << '-'; }
 template <class A, class B> void put(Out& out, const std::pair<A, B>& v) { put(out, v.first); out.stream << ':'; put(out, v.second); }
@@ -124,7 +124,8 @@ inline void put(Out& o, const HeaderMatcher& v) {
 inline void put(Out& o, const QueryParameterMatcher& v) { fields(o, v.name, v.string); }
 inline void put(Out& o, const Fraction& v) { fields(o, v.per_million); }
 inline void put(Out& o, const RouteMatch& v) {
-  fields(o, v.path_kind, v.path, v.case_sensitive, v.regex, v.headers, v.query_parameters, v.fraction, v.grpc_only, v.connect_only);
+  fields(o, v.path_kind, v.path, v.case_sensitive, v.conditions().regex, v.conditions().headers, v.conditions().query_parameters, v.conditions().fraction,
+         v.grpc_only, v.connect_only);
 }
 inline void put(Out& o, const RetryPolicy& v) {
   fields(o, v.retry_on, v.retriable_headers, v.retriable_request_headers, v.retries_max, v.retriable_status_codes, v.per_try_timeout,

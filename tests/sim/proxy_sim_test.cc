@@ -121,7 +121,7 @@ class World {
     matcher.set_name(":method");
     matcher.kind = runtime::HeaderMatcher::Kind::kString;
     matcher.string.text = method;
-    route.match.headers.push_back(matcher);
+    route.match.conditions().headers.push_back(matcher);
     runtime::Forward& forward = testing::SnapshotBuilder::forward_of(route);
     forward.policy->timeout = kRouteTimeout;
     runtime::RetryPolicy retry;
