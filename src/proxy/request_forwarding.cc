@@ -90,12 +90,7 @@ void RequestMachine::enter_forwarding(const runtime::Forward& forward, Time now,
 }
 
 void RequestMachine::begin_retries(const runtime::Forward& forward) {
-  const runtime::RetryPolicy* retry = nullptr;
-  if (forward.policy->retry) {
-    retry = &*forward.policy->retry;
-  } else if (decision_.virtual_host->retry) {
-    retry = &*decision_.virtual_host->retry;
-  }
+  const runtime::RetryPolicy* const retry = forward.policy->retry ? &*forward.policy->retry : nullptr;
   if (retry != nullptr && !retry->retriable_request_headers.empty()) {
     const runtime::RequestView request = view();
     retry_.begin(retry, request);

@@ -189,7 +189,6 @@ std::shared_ptr<const VirtualHost> compile_virtual_host(const route::VirtualHost
   compile_header_operations(proto.request_headers_to_remove(), proto.request_headers_to_add(), out->request_headers, fields);
   compile_header_operations(proto.response_headers_to_remove(), proto.response_headers_to_add(), out->response_headers, fields);
   const Inherited inherited = compile_inherited(proto, names, fields);
-  out->retry = inherited.retry;
   out->routes.reserve(static_cast<std::size_t>(proto.routes_size()));
   for (int i = 0; i < proto.routes_size(); ++i) {
     const Fields::At at(fields, "routes", i);

@@ -204,7 +204,6 @@ struct alignas(64) VirtualHost : std::enable_shared_from_this<VirtualHost> {
   std::shared_ptr<const PathIndex> index;      // null: the routes are so few that they are looked at one by one
   CompactList<HeaderOperation> request_headers;
   CompactList<HeaderOperation> response_headers;
-  Boxed<RetryPolicy> retry;                    // for routes without their own; already in these
   InlineList<Route, 64> routes;
   SharedText name;
   std::vector<SharedText> domains;

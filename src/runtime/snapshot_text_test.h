@@ -162,7 +162,7 @@ inline void put(Out& o, const Route& v) {
          v.config, v.stat_prefix);
 }
 inline void put(Out& o, const VirtualHost& v) {
-  fields(o, v.name, v.domains, v.routes, v.request_headers, v.response_headers, v.retry, v.include_attempt_count_in_request,
+  fields(o, v.name, v.domains, v.routes, v.request_headers, v.response_headers, v.include_attempt_count_in_request,
          v.include_attempt_count_in_response, v.require_tls);
 }
 inline void put(Out& o, const RouteTable& v) { fields(o, v.name, v.virtual_hosts, v.ignore_port, v.request_headers, v.response_headers); }
