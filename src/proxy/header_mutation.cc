@@ -82,7 +82,7 @@ std::string_view last_of(std::string_view list) {
 
 }  // namespace
 
-void set_authority(std::string host, bool append_forwarded, http::RequestHead& head, std::string& storage) {
+void set_authority(std::string host, bool append_forwarded, http::RequestHead& head, std::string& storage, bool keep_original) {
   using http::HeaderId;
   if (append_forwarded && !head.authority.empty()) {
     const std::string_view before = head.headers.get(HeaderId::kXForwardedHost).value_or("");
@@ -92,7 +92,7 @@ void set_authority(std::string host, bool append_forwarded, http::RequestHead& h
       head.headers.set(HeaderId::kXForwardedHost, std::string(before) + "," + std::string(head.authority));
     }
   }
-  head.headers.set("x-envoy-original-host", head.authority);
+  if (keep_original) head.headers.set("x-envoy-original-host", head.authority);
   storage = std::move(host);   // may have held the authority of before: it has been read
   head.authority = storage;
 }
@@ -133,12 +133,12 @@ void apply_response_operations(const runtime::Decision& decision, const runtime:
 }
 
 void apply_rewrite(const runtime::Route& route, const runtime::Rewrite& rewrite, std::string_view cluster_host_rewrite,
-                   http::RequestHead& head, std::string& path_storage, std::string& authority_storage) {
+                   http::RequestHead& head, std::string& path_storage, std::string& authority_storage, bool keep_original) {
   if (std::string host = rewritten_host(rewrite, cluster_host_rewrite, head); !host.empty()) {
     // Envoy applies the weighted cluster's first and the route's then; x-envoy-original-host is what was there before
     // the last of them.
     if (!rewrite.host.empty() && !cluster_host_rewrite.empty()) head.authority = cluster_host_rewrite;
-    set_authority(std::move(host), rewrite.append_x_forwarded_host, head, authority_storage);
+    set_authority(std::move(host), rewrite.append_x_forwarded_host, head, authority_storage, keep_original);
   }
   const http::PathAndQuery target = http::split_query(head.path);
   std::string path;
@@ -154,7 +154,7 @@ void apply_rewrite(const runtime::Route& route, const runtime::Rewrite& rewrite,
     path += '?';
     path += target.query;
   }
-  head.headers.set(http::HeaderId::kXEnvoyOriginalPath, head.path);
+  if (keep_original) head.headers.set(http::HeaderId::kXEnvoyOriginalPath, head.path);
   path_storage = std::move(path);   // may have held the old path: it has been read
   head.path = path_storage;
 }

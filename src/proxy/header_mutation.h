@@ -24,13 +24,14 @@ void apply_response_operations(const runtime::Decision& decision, const runtime:
                                const runtime::HeaderContext& context, http::HeaderMap& headers);
 
 // Another authority: the one before is kept as x-envoy-original-host, and with `append_forwarded` at the end of
-// x-forwarded-host unless it stands there already (Envoy). `storage` must live as long as the head.
-void set_authority(std::string host, bool append_forwarded, http::RequestHead& head, std::string& storage);
+// x-forwarded-host unless it stands there already (Envoy). `storage` must live as long as the head. Without `keep_original`
+// (suppress_envoy_headers) there is no x-envoy-original-host.
+void set_authority(std::string host, bool append_forwarded, http::RequestHead& head, std::string& storage, bool keep_original);
 
 // Path and authority as the route wants them upstream; the storages must live as long as the head. The path as it was
-// is added as x-envoy-original-path. Rewrite::host_from_endpoint is for set_authority(), when there is an endpoint.
+// is added as x-envoy-original-path, with `keep_original`. Rewrite::host_from_endpoint is for set_authority(), when there is an endpoint.
 void apply_rewrite(const runtime::Route& route, const runtime::Rewrite& rewrite, std::string_view cluster_host_rewrite,
-                   http::RequestHead& head, std::string& path_storage, std::string& authority_storage);
+                   http::RequestHead& head, std::string& path_storage, std::string& authority_storage, bool keep_original);
 
 // The Location of a redirect.
 std::string redirect_location(const runtime::Route& route, const runtime::Redirect& redirect,

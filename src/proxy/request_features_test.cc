@@ -325,7 +325,20 @@ TEST_F(RequestFeatures, RedirectByAPattern) {
 
 // ---- times
 
+TEST_F(RequestFeatures, TheConnectionsStreamDurationHoldsWhereTheRouteSetsNone) {
+  builder.http().stream_duration_max = 900ms;
+  open(false);
+  wake();
+  EXPECT_EQ(now, Time(1h) + 900ms);
+  EXPECT_EQ(reply(), "408 downstream duration timeout");
+  machine.reset();
+  forward().policy->stream_duration_max = Duration::zero();   // none at all
+  open(false);
+  EXPECT_GT(machine.deadline(), now + 900ms);
+}
+
 TEST_F(RequestFeatures, TheStreamsDurationRunsFromItsBeginning) {
+  builder.http().stream_duration_max = 900ms;   // where the route sets none
   forward().policy->stream_duration_max = 500ms;
   open(false);
   now += 100ms;

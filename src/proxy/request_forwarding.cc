@@ -31,7 +31,7 @@ Duration RequestMachine::stream_duration_of(const runtime::Forward& forward) con
       return most > Duration::zero() && (*asked == Duration::zero() || *asked > most) ? most : *asked;
     }
   }
-  return forward.policy->stream_duration_max.value_or(Duration::zero());
+  return forward.policy->stream_duration_max.value_or(settings().stream_duration_max.value_or(Duration::zero()));
 }
 
 // The next hop is told in Envoy's words how long it has.
@@ -75,9 +75,10 @@ void RequestMachine::enter_forwarding(const runtime::Forward& forward, Time now,
   const std::string_view cluster_host = decision_.cluster == nullptr ? std::string_view() : decision_.cluster->host_rewrite.view();
   if (forward.policy->rewrite || !cluster_host.empty()) {
     static const runtime::Rewrite kNoRewrite;
-    apply_rewrite(route, forward.policy->rewrite ? *forward.policy->rewrite : kNoRewrite, cluster_host, *head_, rewritten_path_, authority_storage_);
+    apply_rewrite(route, forward.policy->rewrite ? *forward.policy->rewrite : kNoRewrite, cluster_host, *head_, rewritten_path_,
+                  authority_storage_, keeps_original());
   }
-  if (context_.outbound && !route.operation.empty()) {
+  if (context_.outbound && settings().names_operations && !route.operation.empty()) {
     // A reference: the table is pinned longer than the head is read, and the text is not waited for here.
     head_->headers.remove(http::HeaderId::kXEnvoyDecoratorOperation);
     head_->headers.add_reference(http::HeaderId::kXEnvoyDecoratorOperation, route.operation);
@@ -126,7 +127,7 @@ void RequestMachine::write_shadow(const runtime::Mirror& mirror, OwnedHead& out)
     out.authority.insert(colon == std::string::npos ? out.authority.size() : colon, "-shadow");
   }
   out.head.authority = out.authority;
-  if (route_timeout_ > Duration::zero()) {
+  if (route_timeout_ > Duration::zero() && !settings().suppresses_envoy_headers) {
     out.head.headers.set(http::HeaderId::kXEnvoyExpectedRqTimeoutMs,
                          std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(route_timeout_).count()));
   }

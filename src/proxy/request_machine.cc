@@ -126,7 +126,7 @@ void RequestMachine::start(RequestContext context, http::RequestHead& head, bool
       break;
   }
   // A caller's proxy may have named the operation: that name is for this proxy, not for the service.
-  if (!context_.outbound && head.headers.has(http::HeaderId::kXEnvoyDecoratorOperation)) {
+  if (!context_.outbound && settings().names_operations && head.headers.has(http::HeaderId::kXEnvoyDecoratorOperation)) {
     operation_named_ = true;
     head.headers.remove(http::HeaderId::kXEnvoyDecoratorOperation);
   }
@@ -258,6 +258,7 @@ void RequestMachine::enter_replied(LocalReply reply) {
   retry_.forbid();
   deadlines_.clear_all();
   reply_ = std::move(reply);
+  if (settings().suppresses_envoy_headers) reply_.overloaded = false;
   flags_ |= reply_.flags;
   details_ = reply_.details;
   state_ = State::kReplied;

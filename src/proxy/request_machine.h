@@ -195,8 +195,10 @@ class RequestMachine {
   void drop_late();
   // Whether a server's proxy names the operation in its response.
   bool tells_operation() const {
-    return !context_.outbound && !operation_named_ && decision_.route != nullptr && !decision_.route->operation.empty();
+    return !context_.outbound && settings().names_operations && !operation_named_ && decision_.route != nullptr && !decision_.route->operation.empty();
   }
+  // x-envoy-original-path and -host.
+  bool keeps_original() const { return !settings().suppresses_envoy_headers; }
   bool hedges() const { return forward_->policy->hedge && forward_->policy->hedge->on_per_try_timeout; }
   void on_route_timeout();
   void on_try_timeout(Time now, Random& random);

@@ -333,6 +333,46 @@ TEST_F(RequestMachineTest, AServersProxyNamesTheOperationUnlessItsClientDid) {
   }
 }
 
+TEST_F(RequestMachineTest, WithoutTracingNobodyNamesAnOperation) {
+  builder.http().names_operations = false;
+  route.operation = "reviews:9080/*";
+  for (const bool out : {false, true}) {
+    machine.reset();
+    outbound = out;
+    head.headers.clear();
+    open();
+    EXPECT_EQ(head.headers.get("x-envoy-decorator-operation"), std::nullopt);
+    reset(ResetReason::kConnectionTermination);
+    actions();
+    http::ResponseHead reply;
+    machine.write_local_reply(reply, "now");
+    EXPECT_EQ(reply.headers.get("x-envoy-decorator-operation"), std::nullopt);
+  }
+}
+
+// ProxyConfig's proxyHeaders.envoyDebugHeaders; what the differential test asks of Envoy.
+TEST_F(RequestMachineTest, HeadersOfEnvoysOwnMayBeSuppressed) {
+  for (const bool suppressed : {false, true}) {
+    machine.reset();
+    head.headers.clear();
+    head.path = "/old";
+    head.authority = "reviews:9080";
+    builder.http().suppresses_envoy_headers = suppressed;
+    forward().policy->timeout = 5s;
+    runtime::Rewrite& rewrite = forward().policy->rewrite.emplace();
+    rewrite.prefix = "/new";
+    rewrite.host = "other";
+    route.match.path = "/";
+    open();
+    EXPECT_EQ(head.path, "/newold");
+    for (const char* name : {"x-envoy-original-path", "x-envoy-original-host", "x-envoy-expected-rq-timeout-ms"}) {
+      EXPECT_EQ(head.headers.count(name), suppressed ? 0U : 1U) << name;
+    }
+    respond(200);
+    EXPECT_EQ(response.headers.count("x-envoy-upstream-service-time"), suppressed ? 0U : 1U);
+  }
+}
+
 TEST_F(RequestMachineTest, RedirectsAndDirectResponses) {
   runtime::Redirect redirect;
   redirect.status = 302;

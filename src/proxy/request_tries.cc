@@ -46,7 +46,7 @@ void RequestMachine::set_expected_timeout(Time now) {
   if (expected == Duration::max()) return;
   // 0 would mean no timeout at all to the next hop.
   const std::int64_t milliseconds = std::max<std::int64_t>(1, duration_cast<std::chrono::milliseconds>(expected).count());
-  set_number(head_->headers, http::HeaderId::kXEnvoyExpectedRqTimeoutMs, milliseconds);
+  if (!settings().suppresses_envoy_headers) set_number(head_->headers, http::HeaderId::kXEnvoyExpectedRqTimeoutMs, milliseconds);
   if (forward().policy->grpc_timeout_max && is_grpc(*head_)) head_->headers.set("grpc-timeout", grpc_timeout_text(std::chrono::milliseconds(milliseconds)));
 }
 
@@ -64,7 +64,7 @@ void RequestMachine::on_host_selected(std::string_view hostname) {
   ++record_attempts_;
   const Boxed<runtime::Rewrite>& rewrite = forward().policy->rewrite;
   if (rewrite && rewrite->host_from_endpoint && !hostname.empty()) {
-    set_authority(std::string(hostname), rewrite->append_x_forwarded_host, *head_, authority_storage_);
+    set_authority(std::string(hostname), rewrite->append_x_forwarded_host, *head_, authority_storage_, keeps_original());
   }
   if (record_attempts_ == 1 && !shadows_.empty()) push(Action::Kind::kShadow);
 }
@@ -183,10 +183,11 @@ void RequestMachine::finish_response_head(http::ResponseHead& head, std::string_
   // Only a response to a whole request tells how long the service took (Envoy).
   if (request_ended_at_) {
     upstream_service_time_ = now - *request_ended_at_;
-    set_number(head.headers, HeaderId::kXEnvoyUpstreamServiceTime, duration_cast<std::chrono::milliseconds>(upstream_service_time_).count());
+    const std::int64_t milliseconds = duration_cast<std::chrono::milliseconds>(upstream_service_time_).count();
+    if (!settings().suppresses_envoy_headers) set_number(head.headers, HeaderId::kXEnvoyUpstreamServiceTime, milliseconds);
   }
   // The operation's name goes forward from a client's proxy and back from a server's.
-  if (context_.outbound) {
+  if (context_.outbound && settings().names_operations) {
     head.headers.remove(HeaderId::kXEnvoyDecoratorOperation);
   } else if (tells_operation()) {
     head.headers.set(HeaderId::kXEnvoyDecoratorOperation, decision_.route->operation);

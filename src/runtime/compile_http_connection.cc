@@ -46,13 +46,17 @@ void compile_times(const Manager& proto, HttpConnectionSettings& out, Fields& fi
   read("common_http_protocol_options.idle_timeout", common.has_idle_timeout(), common.idle_timeout(), out.idle_timeout);
   read("common_http_protocol_options.max_connection_duration", common.has_max_connection_duration(), common.max_connection_duration(),
        out.max_connection_duration);
+  if (common.has_max_stream_duration()) {
+    const Fields::At at(fields, "common_http_protocol_options.max_stream_duration");
+    out.stream_duration_max = fields.duration(common.max_stream_duration());
+  }
 }
 
 void compile_limits(const Manager& proto, HttpConnectionSettings& out, Fields& fields) {
   const auto& common = proto.common_http_protocol_options();
   const Fields::At at(fields, "common_http_protocol_options");
   fields.only(common, {common.kIdleTimeoutFieldNumber, common.kMaxHeadersCountFieldNumber, common.kMaxConnectionDurationFieldNumber,
-                       common.kMaxRequestsPerConnectionFieldNumber, common.kHeadersWithUnderscoresActionFieldNumber});
+                       common.kMaxStreamDurationFieldNumber, common.kMaxRequestsPerConnectionFieldNumber, common.kHeadersWithUnderscoresActionFieldNumber});
   out.requests_per_connection_max = common.max_requests_per_connection().value();
   using Options = std::remove_cvref_t<decltype(common)>;
   switch (static_cast<int>(common.headers_with_underscores_action())) {
@@ -194,7 +198,7 @@ void compile_client_certificate(const Manager& proto, HttpConnectionSettings& ou
 }
 
 // Fields of a connection manager that change nothing here, each with the reason:
-//   tracing, access_log_options and its older fields     for observation
+//   what tracing says, access_log_options and its older fields     for observation
 //   drain_timeout, delayed_close_timeout                 times of shutting down, which have their own
 //   stream_flush_timeout                                 a peer that reads nothing is bounded by the stream's idle timeout
 //   http1_safe_max_connection_duration                   a connection that is too old always answers its request first
@@ -229,6 +233,7 @@ HttpConnectionSettings compile_http_connection(const google::protobuf::Any& any,
   only_known(proto, fields);
   out.stat_prefix = proto.stat_prefix();
   out.proxies_100_continue = proto.proxy_100_continue();
+  out.names_operations = proto.has_tracing();
   compile_routes(proto, inline_name, out, inline_tables, names, fields);
   compile_http_filters(proto.http_filters(), out, fields);
   compile_paths(proto, out, fields);

@@ -31,12 +31,13 @@ constexpr std::string_view kGrpcStats = "envoy.extensions.filters.http.grpc_stat
 constexpr std::string_view kIstioNames[] = {"istio.metadata_exchange", "istio.stats", "istio.alpn",
                                             "waypoint_downstream_peer_metadata", "waypoint_upstream_peer_metadata"};
 
-void read_router(const google::protobuf::Any& any, Fields& fields) {
+void read_router(const google::protobuf::Any& any, HttpConnectionSettings& out, Fields& fields) {
   envoy::extensions::filters::http::router::v3::Router router;
   if (!fields.unpack(any, router)) return;
   // Statistics, spans and how failures of gRPC are counted are for observation.
   fields.only(router, {router.kDynamicStatsFieldNumber, router.kStartChildSpanFieldNumber,
-                       router.kSuppressGrpcRequestFailureCodeStatsFieldNumber});
+                       router.kSuppressGrpcRequestFailureCodeStatsFieldNumber, router.kSuppressEnvoyHeadersFieldNumber});
+  out.suppresses_envoy_headers = router.suppress_envoy_headers();
 }
 
 void read_fault(const google::protobuf::Any& any, Fields& fields) {
@@ -64,7 +65,7 @@ bool read_filter(const HttpFilter& filter, HttpConnectionSettings& out, Fields& 
   const google::protobuf::Any& any = filter.typed_config();
   const std::string_view type = type_name(any);
   if (type == kRouter) {
-    read_router(any, fields);
+    read_router(any, out, fields);
     return true;
   }
   if (type == kFault) {

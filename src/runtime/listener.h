@@ -58,7 +58,10 @@ struct HttpConnectionSettings {
   Duration request_headers_timeout{};                        // zero: none
   Duration idle_timeout = std::chrono::hours(1);             // connection without a stream
   Duration request_timeout{};                                // whole request received; zero: none
+  OptionalDuration stream_duration_max;                      // where the route sets none; zero: none
   bool fault_filter = true;                                  // the fault filter is in the chain
+  bool names_operations = true;                              // `tracing` is set: x-envoy-decorator-operation is exchanged
+  bool suppresses_envoy_headers = false;                     // of the router: no x-envoy- headers of its own
   bool proxies_100_continue = false;                         // else the proxy itself answers Expect: 100-continue
   bool accepts_absolute_url = true;
   std::optional<std::string> access_log_format;              // Envoy's format string; absent: no log

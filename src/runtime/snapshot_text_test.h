@@ -176,7 +176,7 @@ inline void put(Out& o, const HttpConnectionSettings& v) {
          v.merge_slashes, v.escaped_slashes, v.underscores, v.generate_request_id, v.preserve_external_request_id, v.websocket_upgrades,
          v.accepts_http_10, v.request_headers_bytes_max, v.request_headers_count_max, v.stream_idle_timeout, v.request_headers_timeout,
          v.idle_timeout, v.request_timeout, v.fault_filter, v.proxies_100_continue, v.accepts_absolute_url, v.access_log_format,
-         v.access_log_path);
+         v.access_log_path, v.stream_duration_max, v.names_operations, v.suppresses_envoy_headers);
 }
 inline void put(Out& o, const TcpProxySettings::Tunnel& v) { fields(o, v.hostname, v.post, v.post_path, v.headers); }
 inline void put(Out& o, const TcpProxySettings& v) {
