@@ -36,7 +36,7 @@ void add_hash(const runtime::Forward& forward, const translate::Provenance& prov
 void add_mirrors(const runtime::Forward& forward, const Origin& one, const Origin& many, std::vector<Setting>& out) {
   for (std::size_t i = 0; i < forward.policy->mirrors.size(); ++i) {
     const runtime::Mirror& mirror = forward.policy->mirrors[i];
-    const std::string share = mirror.per_million >= 1'000'000 ? "each request" : share_text(mirror.per_million) + " of requests";
+    const std::string share = mirror.per_million >= 1'000'000 ? "each request" : runtime::percent_text(mirror.per_million) + " of requests";
     // `mirror` comes before `mirrors`.
     out.push_back({"mirror", share + " also to " + std::string(mirror.cluster), i == 0 && !one.object.empty() ? one : many,
                    "its answer is dropped, and its time and outcome do not touch the request"});
@@ -102,7 +102,7 @@ void add_cluster_features(const Cluster& cluster, const translate::Provenance& p
   if (cluster.transport.tls != nullptr)
     out.push_back({"tls", tls_text(*cluster.transport.tls), origin_of(provenance, resource, "tls"), unverified_text(cluster.transport.tls->common)});
   if (cluster.limits.retry_budget)
-    out.push_back({"retry budget", "retries under way: at most " + share_text(static_cast<std::uint32_t>(cluster.limits.retry_budget->percent * 10'000)) +
+    out.push_back({"retry budget", "retries under way: at most " + runtime::percent_text(static_cast<std::uint32_t>(cluster.limits.retry_budget->percent * 10'000)) +
                                        " of requests, or " + std::to_string(cluster.limits.retry_budget->retries_min),
                    origin_of(provenance, resource, "retry_budget"), ""});
 }

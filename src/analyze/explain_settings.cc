@@ -86,11 +86,11 @@ Setting tries_setting(const runtime::Forward& forward, Origin origin) {
 
 void add_faults(const runtime::Fault& fault, const Origin& origin, std::vector<Setting>& out) {
   if (fault.delay)
-    out.push_back({"delay", text::format_duration(*fault.delay) + " for " + share_text(fault.delay_per_million) + " of requests", origin,
+    out.push_back({"delay", text::format_duration(*fault.delay) + " for " + runtime::percent_text(fault.delay_per_million) + " of requests", origin,
                    fault.delay_per_million == 0 ? "without a percentage no request is delayed" : ""});
   if (!fault.abort_status && !fault.abort_grpc_status) return;
   const std::string status = fault.abort_status ? std::to_string(*fault.abort_status) : "grpc-status " + std::to_string(*fault.abort_grpc_status);
-  out.push_back({"abort", status + " for " + share_text(fault.abort_per_million) + " of requests", origin,
+  out.push_back({"abort", status + " for " + runtime::percent_text(fault.abort_per_million) + " of requests", origin,
                  fault.abort_per_million == 0 ? "without a percentage no request is aborted" : "never retried"});
 }
 
@@ -150,16 +150,6 @@ const char* balancer_name(const runtime::Cluster& cluster) {
 }
 
 }  // namespace
-
-std::string share_text(std::uint32_t per_million) {
-  std::string text = std::to_string(per_million / 10'000);
-  if (const std::uint32_t rest = per_million % 10'000; rest != 0) {
-    std::string digits = std::to_string(10'000 + rest).substr(1);
-    digits.erase(digits.find_last_not_of('0') + 1);
-    text += '.' + digits;
-  }
-  return text + " %";
-}
 
 Origin origin_of(const translate::Provenance& provenance, std::string_view resource, std::string_view field) {
   const auto it = provenance.find({std::string(resource), std::string(field)});

@@ -26,9 +26,6 @@ void add_cluster_features(const runtime::Cluster& cluster, const translate::Prov
 // What there is to say of the load balancer beyond its name; often nothing.
 std::string balancing_note(const runtime::Cluster& cluster);
 
-// "10 %", "0.1 %" of parts in a million.
-std::string share_text(std::uint32_t per_million);
-
 // The origin of a field of a resource; empty if the user wrote nothing of it.
 Origin origin_of(const translate::Provenance& provenance, std::string_view resource, std::string_view field);
 

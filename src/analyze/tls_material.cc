@@ -6,14 +6,11 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include "base/freed_by.h"
+
 namespace lateen::analyze {
 namespace {
 
-template <auto kFree>
-struct FreedBy {
-  template <class T>
-  void operator()(T* owned) const { kFree(owned); }
-};
 using Bio = std::unique_ptr<BIO, FreedBy<BIO_free>>;
 using Certificate = std::unique_ptr<X509, FreedBy<X509_free>>;
 using Key = std::unique_ptr<EVP_PKEY, FreedBy<EVP_PKEY_free>>;

@@ -13,12 +13,6 @@
 namespace lateen::runtime {
 namespace {
 
-std::string messages(const std::vector<Error>& errors) {
-  std::string out;
-  for (const Error& error : errors) out += error.message + '\n';
-  return out;
-}
-
 TEST(Metadata, RingsOfPointsPerHost) {
   struct Case { const char* value; std::uint64_t points; const char* refused; };
   const Case cases[] = {{"512", 512, ""}, {"1", 1, ""}, {"0", 0, "whole number"}, {"1.5", 0, "whole number"}, {"-3", 0, "whole number"},

@@ -59,12 +59,6 @@ std::string test_file(const std::string& name) {
   return out.str();
 }
 
-std::string messages(const std::vector<Error>& errors) {
-  std::string out;
-  for (const Error& error : errors) out += error.message + '\n';
-  return out;
-}
-
 // What istiod sent, cut down: see testdata.
 class FromIstiod : public testing::Test {
  protected:

@@ -67,16 +67,6 @@ bool is_grpc(const RequestView& request) {
   return type && type->starts_with(kGrpc) && (type->size() == kGrpc.size() || (*type)[kGrpc.size()] == '+');
 }
 
-std::string per_million_text(std::uint32_t per_million) {
-  std::string text = std::to_string(per_million / 10'000);
-  if (const std::uint32_t rest = per_million % 10'000; rest != 0) {
-    std::string digits = std::to_string(10'000 + rest).substr(1);
-    digits.erase(digits.find_last_not_of('0') + 1);
-    text += '.' + digits;
-  }
-  return text + " %";
-}
-
 std::string describe_path(const RouteMatch& match) {
   if (match.connect_only) return "a CONNECT";
   std::string text;
@@ -97,6 +87,16 @@ bool takes_any_path(const RouteMatch& match) {
 }
 
 }  // namespace
+
+std::string percent_text(std::uint32_t per_million) {
+  std::string text = std::to_string(per_million / 10'000);
+  if (const std::uint32_t rest = per_million % 10'000; rest != 0) {
+    std::string digits = std::to_string(10'000 + rest).substr(1);
+    digits.erase(digits.find_last_not_of('0') + 1);
+    text += '.' + digits;
+  }
+  return text + " %";
+}
 
 std::string_view path_without_query(std::string_view path) { return path.substr(0, path.find_first_of("?#")); }
 
@@ -281,7 +281,7 @@ std::optional<Mismatch> RouteMatch::mismatch(const RequestView& request, std::ui
   for (const QueryParameterMatcher& parameter : query_parameters)
     if (!parameter.matches(request.path)) return Mismatch{parameter.describe(), parameter.actual(request.path)};
   if (fraction && !fraction->contains(random))
-    return Mismatch{"a share of " + per_million_text(fraction->per_million), "drawn outside of it"};
+    return Mismatch{"a share of " + percent_text(fraction->per_million), "drawn outside of it"};
   return std::nullopt;
 }
 
@@ -296,7 +296,7 @@ std::string RouteMatch::describe() const {
   const auto& [headers, query_parameters, fraction, regex] = conditions();
   for (const HeaderMatcher& header : headers) add(header.describe());
   for (const QueryParameterMatcher& parameter : query_parameters) add(parameter.describe());
-  if (fraction) add(per_million_text(fraction->per_million) + " of requests");
+  if (fraction) add(percent_text(fraction->per_million) + " of requests");
   return out.empty() ? "any request" : out;
 }
 

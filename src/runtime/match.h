@@ -123,6 +123,9 @@ struct Fraction {
   bool contains(std::uint64_t random) const { return random % kMillion < per_million; }
 };
 
+// "10 %", "0.1 %" of parts in a million.
+std::string percent_text(std::uint32_t per_million);
+
 // envoy.config.route.v3.RouteMatch. Everything in it must hold.
 struct RouteMatch {
   // What few routes ask for.

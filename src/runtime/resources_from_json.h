@@ -68,4 +68,11 @@ inline void add_listeners(const std::string& array, xds::Resources& out) {
       array, [&](const auto& proto) { out.listeners[proto.name()] = xds::make_resource(proto.name(), proto); });
 }
 
+// One a line.
+inline std::string messages(const std::vector<Error>& errors) {
+  std::string out;
+  for (const Error& error : errors) out += error.message + '\n';
+  return out;
+}
+
 }  // namespace lateen::runtime

@@ -9,15 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/freed_by.h"
 #include "stream/tls.h"
 
 namespace lateen::stream {
 
-template <auto Free>
-struct FreedBy {
-  template <class T>
-  void operator()(T* owned) const { Free(owned); }
-};
 using X509Owner = std::unique_ptr<X509, FreedBy<X509_free>>;
 using KeyOwner = std::unique_ptr<EVP_PKEY, FreedBy<EVP_PKEY_free>>;
 using BioOwner = std::unique_ptr<BIO, FreedBy<BIO_free_all>>;
