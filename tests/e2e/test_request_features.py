@@ -167,3 +167,19 @@ def test_rewritten_hosts_are_told(mesh):
 
     until(lambda: headers()["host"] == "inner.test", 5, "the rewrite")
     assert headers()["x-envoy-original-host"] == "web:9080"
+
+
+# MeshConfig's proxyHeaders, for all proxies of the mesh.
+@pytest.mark.parametrize("disabled", [False, True])
+def test_envoys_own_headers_may_be_left_out(tmp_path, disabled):
+    config = tmp_path / "mesh.yaml"
+    config.write_text(f"defaultConfig: {{proxyHeaders: {{envoyDebugHeaders: {{disabled: {json.dumps(disabled)}}}}}}}\n")
+    with Mesh(options=["--mesh-config", str(config)]) as mesh:
+        mesh.echo("web")
+        mesh.apply(service([{"timeout": "3s", "rewrite": {"uri": "/new"}, "route": to("web")}]))
+        until(lambda: json.loads(mesh.curl("http://web:9080/old").stdout)["path"] == "/newold", 5, "the rewrite")
+        head, body = mesh.curl("http://web:9080/old", "-i").stdout.replace("\r", "").split("\n\n", 1)
+        seen = {name.lower() for name in json.loads(body)["headers"]} | {line.split(":")[0].lower() for line in head.split("\n")[1:]}
+        own = {"x-envoy-original-path", "x-envoy-expected-rq-timeout-ms", "x-envoy-upstream-service-time"}
+        assert seen & own == (set() if disabled else own)
+        assert "x-envoy-attempt-count" in seen
