@@ -298,13 +298,6 @@ struct Shape<HttpRetry> : Table<HttpRetry> {
                                                  {"retryRemoteLocalities", at<&HttpRetry::retry_remote_localities>},
                                                  {"retryIgnorePreviousHosts", at<&HttpRetry::retry_ignore_previous_hosts>},
                                                  {"backoff", at<&HttpRetry::backoff, at_least_1ms>}};
-  static void check(Reader& reader, const HttpRetry& retry, const text::Node& node) {
-    const bool configured = has(node, "perTryTimeout") || !retry.retry_on.empty() || has(node, "retryRemoteLocalities") || has(node, "backoff");
-    const text::Node* attempts = node.find("attempts");
-    const bool zero = attempts == nullptr || attempts->is_null() || attempts->scalar == "0";
-    if (zero && configured)
-      reader.error(kConflictingFields, "attempts is 0, which means no retries, so nothing else may be set here", "write attempts: 2, or retries: {attempts: 0} alone");
-  }
 };
 
 template <>
@@ -394,7 +387,19 @@ struct Shape<HttpRoute> : Table<HttpRoute> {
       {"corsPolicy", at<&HttpRoute::cors_policy>},
       {"headers", at<&HttpRoute::headers>}};
 
+  // A mesh-wide policy may say more than that there are none (observed).
+  static void check_retries(Reader& reader, const HttpRoute& route, const text::Node& node) {
+    if (!route.retries) return;
+    const text::Node& retries = *node.find("retries");
+    const bool configured = has(retries, "perTryTimeout") || !route.retries->retry_on.empty() || has(retries, "retryRemoteLocalities") || has(retries, "backoff");
+    const text::Node* attempts = retries.find("attempts");
+    const bool zero = attempts == nullptr || attempts->is_null() || attempts->scalar == "0";
+    if (zero && configured)
+      reader.error_below("retries", kConflictingFields, "attempts is 0, which means no retries, so nothing else may be set here",
+                         "write attempts: 2, or retries: {attempts: 0} alone");
+  }
   static void check(Reader& reader, const HttpRoute& route, const text::Node& node) {
+    check_retries(reader, route, node);
     const text::Node* list = node.find("route");
     const bool has_route = list != nullptr && (!list->is_sequence() || !list->items.empty()) && !list->is_null();
     if (route.delegate) {
