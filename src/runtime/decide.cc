@@ -10,6 +10,8 @@
 namespace lateen::runtime {
 namespace {
 
+// Of so many hosts one is mostly found in the cache.
+constexpr std::size_t kHostsCached = 1024;
 // A DNS name has at most 255 bytes; longer hosts go another, slower way.
 constexpr std::size_t kHostBytesInline = 512;
 
@@ -137,18 +139,17 @@ void Lookahead::find_host() {
 }
 
 void Lookahead::find_route(std::string_view path) {
-  if (host_ == nullptr) return;
-  if (host_->index != nullptr) {
-    path_ = path_without_query(path);
-    if (path_.empty()) return;
-    host_->index->find(path_, candidates_);
-    if (const std::uint32_t first = candidates_.first(); first != PathIndex::Candidates::kNone) prefetch_route(*(route_ = &host_->routes[first]));
-  } else if (host_->routes.size() == 1) {
-    route_ = &host_->routes.front();
-  }
+  // One of many hosts is still on its way from memory: to look at it now would be to wait for it.
+  if (host_ == nullptr || table_->hosts_by_place.size() > kHostsCached || host_->index == nullptr) return;
+  path_ = path_without_query(path);
+  if (path_.empty()) return;
+  host_->index->find(path_, candidates_);
+  if (const std::uint32_t first = candidates_.first(); first != PathIndex::Candidates::kNone) prefetch_route(*(route_ = &host_->routes[first]));
 }
 
 void Lookahead::find_names() {
+  if (host_ == nullptr) return;
+  if (route_ == nullptr && host_->index == nullptr && host_->routes.size() == 1) route_ = &host_->routes.front();
   if (route_ != nullptr) route_->operation.prefetch();
 }
 
