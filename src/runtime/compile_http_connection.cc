@@ -34,7 +34,7 @@ void compile_paths(const Manager& proto, HttpConnectionSettings& out, Fields& fi
 }
 
 void compile_times(const Manager& proto, HttpConnectionSettings& out, Fields& fields) {
-  const auto read = [&](std::string_view name, bool has, const google::protobuf::Duration& value, Duration& to) {
+  const auto read = [&](std::string_view name, bool has, const google::protobuf::Duration& value, auto& to) {
     if (!has) return;
     const Fields::At at(fields, name);
     to = fields.duration(value);
@@ -46,10 +46,7 @@ void compile_times(const Manager& proto, HttpConnectionSettings& out, Fields& fi
   read("common_http_protocol_options.idle_timeout", common.has_idle_timeout(), common.idle_timeout(), out.idle_timeout);
   read("common_http_protocol_options.max_connection_duration", common.has_max_connection_duration(), common.max_connection_duration(),
        out.max_connection_duration);
-  if (common.has_max_stream_duration()) {
-    const Fields::At at(fields, "common_http_protocol_options.max_stream_duration");
-    out.stream_duration_max = fields.duration(common.max_stream_duration());
-  }
+  read("common_http_protocol_options.max_stream_duration", common.has_max_stream_duration(), common.max_stream_duration(), out.stream_duration_max);
 }
 
 void compile_limits(const Manager& proto, HttpConnectionSettings& out, Fields& fields) {

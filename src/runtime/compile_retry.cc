@@ -127,13 +127,7 @@ RetryPolicy compile_retry_policy(const envoy::config::route::v3::RetryPolicy& pr
 }
 
 Boxed<RetryPolicy> shared_retry_policy(const envoy::config::route::v3::RetryPolicy& proto, Fields& fields) {
-  const std::string bytes = proto.SerializeAsString();
-  if (const Boxed<RetryPolicy>* known = fields.parts().find_retry_policy(bytes)) return *known;
-  const std::size_t told = fields.told();
-  const Boxed<RetryPolicy> made(compile_retry_policy(proto, fields));
-  // What there is to tell of a policy is to be told of every route that has it.
-  if (fields.told() == told) fields.parts().add_retry_policy(bytes, made);
-  return made;
+  return shared_by_bytes(fields.parts().retry_policies, proto.SerializeAsString(), fields, [&] { return compile_retry_policy(proto, fields); });
 }
 
 Hedge compile_hedge_policy(const envoy::config::route::v3::HedgePolicy& proto, Fields& fields) {

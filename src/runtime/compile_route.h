@@ -39,6 +39,16 @@ inline constexpr std::size_t kDirectResponseBodyBytesMax = 1 << 20;
 RouteMatch compile_route_match(const envoy::config::route::v3::RouteMatch& proto, Fields& fields);
 HeaderMatcher compile_header_matcher(const envoy::config::route::v3::HeaderMatcher& proto, Fields& fields);
 RetryPolicy compile_retry_policy(const envoy::config::route::v3::RetryPolicy& proto, Fields& fields);
+// The same object for the same bytes of a message; make() compiles it.
+template <class T, class Make>
+Boxed<T> shared_by_bytes(SharedParts::ByBytes<T>& all, const std::string& bytes, Fields& fields, Make make) {
+  if (const auto known = all.find(bytes); known != all.end()) return known->second;
+  const std::size_t told = fields.told();
+  const Boxed<T> made(make());
+  // What there is to tell of it is to be told of every route that has it.
+  if (fields.told() == told) all.emplace(bytes, made);
+  return made;
+}
 // The same object for equal messages.
 Boxed<RetryPolicy> shared_retry_policy(const envoy::config::route::v3::RetryPolicy& proto, Fields& fields);
 Hedge compile_hedge_policy(const envoy::config::route::v3::HedgePolicy& proto, Fields& fields);

@@ -275,13 +275,7 @@ std::string policy_bytes(const route::RouteAction& proto) {
 
 // The same object for actions that differ in their clusters alone.
 Boxed<ForwardPolicy> shared_forward_policy(const route::RouteAction& proto, ClusterNames& names, Fields& fields) {
-  const std::string bytes = policy_bytes(proto);
-  if (const Boxed<ForwardPolicy>* known = fields.parts().find_forward_policy(bytes)) return *known;
-  const std::size_t told = fields.told();
-  const Boxed<ForwardPolicy> made(compile_forward_policy(proto, names, fields));
-  // What there is to tell of a policy is to be told of every route that has it.
-  if (fields.told() == told) fields.parts().add_forward_policy(bytes, made);
-  return made;
+  return shared_by_bytes(fields.parts().forward_policies, policy_bytes(proto), fields, [&] { return compile_forward_policy(proto, names, fields); });
 }
 
 Forward compile_forward(const route::RouteAction& proto, ClusterNames& names, Fields& fields) {

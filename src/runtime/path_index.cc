@@ -16,25 +16,27 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-}  // namespace
-
-std::uint32_t PathIndex::Candidates::first() const {
-  std::uint32_t lowest = kNone;
-  const auto look = [&lowest](const Run& run) {
-    if (run.begin != run.end) lowest = std::min(lowest, *run.begin);
-  };
-  for (std::size_t i = 0; i < size_; ++i) look(runs_[i]);
-  for (const Run& run : more_) look(run);
-  return lowest;
-}
-
-std::uint32_t PathIndex::Candidates::next() {
+// The run that goes on with the lowest number; null: none goes on.
+template <class Run>
+Run* lowest_of(std::span<Run> runs, std::span<Run> more) {
   Run* lowest = nullptr;
   const auto look = [&lowest](Run& run) {
     if (run.begin != run.end && (lowest == nullptr || *run.begin < *lowest->begin)) lowest = &run;
   };
-  for (std::size_t i = 0; i < size_; ++i) look(runs_[i]);
-  for (Run& run : more_) look(run);
+  for (Run& run : runs) look(run);
+  for (Run& run : more) look(run);
+  return lowest;
+}
+
+}  // namespace
+
+std::uint32_t PathIndex::Candidates::first() const {
+  const Run* const lowest = lowest_of(std::span(runs_).first(size_), std::span(more_));
+  return lowest == nullptr ? kNone : *lowest->begin;
+}
+
+std::uint32_t PathIndex::Candidates::next() {
+  Run* const lowest = lowest_of(std::span(runs_).first(size_), std::span(more_));
   return lowest == nullptr ? kNone : *lowest->begin++;
 }
 

@@ -23,14 +23,4 @@ Boxed<TransportMetadata> SharedParts::transport_metadata(TransportMetadata value
   return transport_metadata_.emplace(std::move(values), std::move(box)).first->second;
 }
 
-const Boxed<RetryPolicy>* SharedParts::find_retry_policy(const std::string& bytes) const {
-  const auto known = retry_policies_.find(bytes);
-  return known == retry_policies_.end() ? nullptr : &known->second;
-}
-
-const Boxed<ForwardPolicy>* SharedParts::find_forward_policy(const std::string& bytes) const {
-  const auto known = forward_policies_.find(bytes);
-  return known == forward_policies_.end() ? nullptr : &known->second;
-}
-
 }  // namespace lateen::runtime

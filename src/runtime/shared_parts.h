@@ -21,18 +21,16 @@ class SharedParts {
   void add(const SharedText& text);
   Boxed<TransportMetadata> transport_metadata(TransportMetadata values);
 
-  // By the serialised message. Null: not known yet.
-  const Boxed<RetryPolicy>* find_retry_policy(const std::string& bytes) const;
-  void add_retry_policy(const std::string& bytes, const Boxed<RetryPolicy>& policy) { retry_policies_.emplace(bytes, policy); }
-  const Boxed<ForwardPolicy>* find_forward_policy(const std::string& bytes) const;
-  void add_forward_policy(const std::string& bytes, const Boxed<ForwardPolicy>& policy) { forward_policies_.emplace(bytes, policy); }
+  // By the serialised message; see shared_by_bytes().
+  template <class T>
+  using ByBytes = std::unordered_map<std::string, Boxed<T>>;
+  ByBytes<RetryPolicy> retry_policies;
+  ByBytes<ForwardPolicy> forward_policies;
 
  private:
   TextMap numbers_;
   std::vector<SharedText> texts_;
   std::map<TransportMetadata, Boxed<TransportMetadata>> transport_metadata_;
-  std::unordered_map<std::string, Boxed<RetryPolicy>> retry_policies_;
-  std::unordered_map<std::string, Boxed<ForwardPolicy>> forward_policies_;
 };
 
 }  // namespace lateen::runtime

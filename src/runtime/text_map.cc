@@ -7,6 +7,15 @@ namespace {
 
 constexpr std::size_t kPlacesMin = 4;
 
+// The first taken place from that of `hash` on that is wanted, up to a free one (tag 0). There must be places.
+template <class Place, class Wanted>
+std::optional<std::size_t> probe(const std::vector<Place>& places, std::size_t hash, Wanted wanted) {
+  const std::size_t mask = places.size() - 1;
+  for (std::size_t at = hash & mask; places[at].tag != 0; at = (at + 1) & mask)
+    if (wanted(places[at])) return at;
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::size_t TextMap::hash(std::string_view text) { return std::hash<std::string_view>{}(text); }
@@ -36,23 +45,15 @@ std::optional<std::uint32_t> TextMap::find(std::string_view text) const {
 
 std::optional<std::size_t> TextMap::find_place(std::string_view text) const {
   if (places_.empty()) return std::nullopt;
-  const std::size_t hashed = hash(text), mask = places_.size() - 1;
-  const std::uint32_t tag = tag_of(hashed);
-  for (std::size_t at = hashed & mask; places_[at].tag != kFree; at = (at + 1) & mask)
-    if (places_[at].tag == tag && places_[at].text == text) return at;
-  return std::nullopt;
+  const std::size_t hashed = hash(text);
+  return probe(places_, hashed, [&text, tag = tag_of(hashed)](const Place& place) { return place.tag == tag && place.text == text; });
 }
 
 std::optional<std::size_t> TextMap::likely_place(std::size_t hash) const {
   if (places_.empty()) return std::nullopt;
-  const std::uint32_t tag = tag_of(hash);
-  const std::size_t mask = places_.size() - 1;
-  for (std::size_t at = hash & mask; places_[at].tag != kFree; at = (at + 1) & mask) {
-    if (places_[at].tag != tag) continue;
-    places_[at].text.prefetch();
-    return at;
-  }
-  return std::nullopt;
+  const auto place = probe(places_, hash, [tag = tag_of(hash)](const Place& candidate) { return candidate.tag == tag; });
+  if (place) places_[*place].text.prefetch();
+  return place;
 }
 
 void TextMap::grow() {
